@@ -1,0 +1,155 @@
+package secret_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"panther-token-rotation/internal/secret"
+)
+
+const key = "PANTHER_API_TOKEN"
+
+func TestOnlyTheTokenChanges(t *testing.T) {
+	for name, tc := range map[string]struct{ text, token, next string }{
+		"plain":                        {"old", "old", "new"},
+		"plain, newline from a shell":  {" old\r\n", "old", " new\r\n"},
+		"object":                       {`{"PANTHER_API_TOKEN":"old"}`, "old", `{"PANTHER_API_TOKEN":"new"}`},
+		"order, spacing, numbers":      {"\n{ \"z\" : 1.50e+03,\n\"PANTHER_API_TOKEN\"\t: \"old\" , \"a\":[{}, null]}\n", "old", "\n{ \"z\" : 1.50e+03,\n\"PANTHER_API_TOKEN\"\t: \"new\" , \"a\":[{}, null]}\n"},
+		"same key deeper":              {`{"x":{"PANTHER_API_TOKEN":"no"},"PANTHER_API_TOKEN":"old"}`, "old", `{"x":{"PANTHER_API_TOKEN":"no"},"PANTHER_API_TOKEN":"new"}`},
+		"escaped key and token":        {`{"PANTHER\u005fAPI_TOKEN":"o\u006cd","u":"\u00e9/\/"}`, "old", `{"PANTHER\u005fAPI_TOKEN":"new","u":"\u00e9/\/"}`},
+		"other key twice":              {`{"a":1,"a":2,"PANTHER_API_TOKEN":"old"}`, "old", `{"a":1,"a":2,"PANTHER_API_TOKEN":"new"}`},
+		"a quoted string is no object": {`"old"`, `"old"`, `new`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, err := secret.ParseValue(secret.NewText(tc.text), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := v.Token().Reveal(); got != tc.token {
+				t.Errorf("token %q, want %q", got, tc.token)
+			}
+			if got := v.WithToken(secret.NewText("new")).Reveal(); got != tc.next {
+				t.Errorf("next value %q, want %q", got, tc.next)
+			}
+		})
+	}
+}
+
+func TestAKeyWithDotsIsAKey(t *testing.T) {
+	v, err := secret.ParseValue(secret.NewText(`{"a":{"b":"no"},"a.b":"yes"}`), "a.b")
+	if err != nil || v.Token().Reveal() != "yes" {
+		t.Fatalf("got %v, want the token under a.b", err)
+	}
+}
+
+func TestAnyTokenCanBeStored(t *testing.T) {
+	v, err := secret.ParseValue(secret.NewText(`{"PANTHER_API_TOKEN":"old"}`), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd := "a\"b\\c<&>\n\u2028é"
+	var decoded map[string]string
+	if err := json.Unmarshal([]byte(v.WithToken(secret.NewText(odd)).Reveal()), &decoded); err != nil {
+		t.Fatal(err)
+	}
+	if decoded[key] != odd {
+		t.Errorf("stored %q, want %q", decoded[key], odd)
+	}
+}
+
+func TestUnusableValues(t *testing.T) {
+	const confidential = "hunter2"
+	for name, tc := range map[string]struct {
+		text string
+		want error
+	}{
+		"empty":              {"", secret.ErrEmpty},
+		"white space":        {" \n", secret.ErrEmpty},
+		"broken object":      {`{"PANTHER_API_TOKEN":"hunter2"`, secret.ErrNotJSON},
+		"object and more":    {`{"PANTHER_API_TOKEN":"hunter2"} hunter2`, secret.ErrNotJSON},
+		"missing key":        {`{"token":"hunter2"}`, secret.ErrNoKey},
+		"key in other case":  {`{"panther_api_token":"hunter2"}`, secret.ErrNoKey},
+		"duplicate key":      {`{"PANTHER_API_TOKEN":"hunter2","PANTHER_API_TOKEN":"hunter2"}`, secret.ErrDuplicateKey},
+		"escaped duplicate":  {`{"PANTHER_API_TOKEN":"hunter2","PANTHER\u005fAPI_TOKEN":"hunter2"}`, secret.ErrDuplicateKey},
+		"number":             {`{"PANTHER_API_TOKEN":1}`, secret.ErrNotString},
+		"null":               {`{"PANTHER_API_TOKEN":null}`, secret.ErrNotString},
+		"empty token":        {`{"PANTHER_API_TOKEN":""}`, secret.ErrNotToken},
+		"token with newline": {`{"PANTHER_API_TOKEN":"hunter2\n"}`, secret.ErrNotToken},
+		"two words":          {"export hunter2", secret.ErrNotToken},
+		"byte order mark":    {"\ufeffhunter2", secret.ErrNotToken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := secret.ParseValue(secret.NewText(tc.text), key)
+			if !errors.Is(err, tc.want) {
+				t.Fatalf("got %v, want %v", err, tc.want)
+			}
+			if strings.Contains(err.Error(), confidential) {
+				t.Errorf("the error quotes the secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestRoomForALongerToken(t *testing.T) {
+	pad := func(n int) secret.Text {
+		return secret.NewText(`{"PANTHER_API_TOKEN":"old","pad":"` + strings.Repeat("x", n) + `"}`)
+	}
+	overhead := len(pad(0).Reveal()) - len("old")
+	for name, tc := range map[string]struct {
+		pad  int
+		want error
+	}{
+		"just fits":          {secret.MaxBytes - overhead - 512, nil},
+		"one byte too large": {secret.MaxBytes - overhead - 511, secret.ErrTooLarge},
+	} {
+		v, err := secret.ParseValue(pad(tc.pad), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.CheckRoom(); !errors.Is(err, tc.want) {
+			t.Errorf("%s: got %v, want %v", name, err, tc.want)
+		}
+	}
+}
+
+// FuzzOnlyTheTokenChanges holds the codec to its promise for any text: what
+// it accepts differs from what it writes in the token alone, reads back as
+// the new token, and stays the JSON that it was.
+func FuzzOnlyTheTokenChanges(f *testing.F) {
+	for _, s := range []string{
+		"plain", " plain\n", `{"PANTHER_API_TOKEN":"t"}`, `{"a":1e5,"PANTHER_API_TOKEN" : "t\u0041","b":[1, {"c":null}]}`,
+		`{"PANTHER_API_TOKEN":"t","PANTHER_API_TOKEN":"u"}`, `{"a":{"PANTHER_API_TOKEN":"t"}}`, "{", `"x"`, "", "\ufeff{}",
+		"{\"\xff\":1,\"PANTHER_API_TOKEN\":\"t\"}",
+	} {
+		f.Add(s, "fresh")
+	}
+	f.Fuzz(func(t *testing.T, text, fresh string) {
+		v, err := secret.ParseValue(secret.NewText(text), key)
+		if err != nil {
+			return
+		}
+		old := v.Token()
+		next := v.WithToken(secret.NewText("fresh-token"))
+		again, err := secret.ParseValue(next, key)
+		if err != nil {
+			t.Fatalf("the next value of %q is unusable: %v", text, err)
+		}
+		if again.Token().Reveal() != "fresh-token" {
+			t.Fatalf("the next value of %q does not hold the new token", text)
+		}
+		back := again.WithToken(old)
+		backAgain, err := secret.ParseValue(back, key)
+		if err != nil || !backAgain.Token().Equal(old) {
+			t.Fatalf("%q does not survive going there and back: %v", text, err)
+		}
+		if !strings.Contains(text, `\`) && back.Reveal() != text {
+			t.Fatalf("%q became %q", text, back.Reveal())
+		}
+		if json.Valid([]byte(text)) && strings.HasPrefix(strings.TrimSpace(text), "{") &&
+			!json.Valid([]byte(v.WithToken(secret.NewText(fresh)).Reveal())) {
+			t.Fatalf("with token %q, %q is no longer JSON", fresh, text)
+		}
+	})
+}
