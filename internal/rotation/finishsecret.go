@@ -1,0 +1,69 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// finishSecret moves AWSCURRENT to the version. If AWSCURRENT moves meanwhile,
+// it looks again and decides by what it then sees.
+func (inv *invocation) finishSecret(ctx context.Context) error {
+	inv.awaitReplicas(ctx)
+
+	wait := newBackoff()
+	for attempt := 1; ; attempt++ {
+		from := inv.described.labelled(LabelCurrent)
+		if from == inv.VersionID {
+			inv.finished(from)
+			return nil
+		}
+		err := within(ctx, callTime, func(ctx context.Context) error {
+			return inv.Store.MoveCurrent(ctx, inv.secretARN, from, inv.VersionID)
+		})
+		if err == nil {
+			inv.finished(from)
+			return nil
+		}
+		inv.log.Warn("could not move AWSCURRENT yet", "attempt", attempt, "from", from, "error", err.Error())
+		if !wait.pause(ctx, 0) {
+			return inv.storeFailed("AWSCURRENT could not be moved to the new version", err)
+		}
+		if _, err := inv.checkLabels(ctx); err != nil && !errors.Is(err, StoreUnavailable) {
+			return err
+		}
+	}
+}
+
+func (inv *invocation) finished(from string) {
+	outage := inv.memory.sinceSwitch(inv.secretARN, inv.VersionID)
+	inv.log.Info("the new version is AWSCURRENT", "previous", from, "since_switch_ms", outage.Milliseconds())
+	inv.measure(Measurement{Event: Rotated, Duration: outage})
+}
+
+// awaitReplicas waits, for a bounded time, until the new value has reached
+// every region: moving a second label before that can leave the replication
+// hanging (https://github.com/square/password-rotation-lambda/pull/12).
+// Consumers need the new token more than a replica needs order, so in the end
+// the label moves anyway.
+func (inv *invocation) awaitReplicas(ctx context.Context) {
+	started := time.Now()
+	for wait := newBackoff(); ; {
+		i := slices.IndexFunc(inv.described.Replicas, func(r Replica) bool { return r.Status == "InProgress" })
+		if i < 0 {
+			break
+		}
+		if time.Since(started) > replicaTime || !wait.pause(ctx, 0) {
+			break
+		}
+		if err := inv.describe(ctx); err != nil {
+			inv.log.Warn("could not look whether the replicas are in sync", "error", err.Error())
+		}
+	}
+	for _, r := range inv.described.Replicas {
+		if r.Status != "InSync" {
+			inv.log.Warn("a replica is not in sync; moving AWSCURRENT all the same", "region", r.Region, "status", r.Status)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package rotation
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"panther-token-rotation/internal/secret"
+)
+
+// unstored is a secret value with a token that exists nowhere else yet.
+type unstored struct {
+	value    secret.Text
+	replaces string    // the version whose token it replaces
+	obtained time.Time // when Panther gave it
+}
+
+// keep stores a remembered value in the version being rotated, and goes on
+// trying until shortly before Lambda's deadline. It forgets the value only once
+// it is stored, in this version or beside it; on error, this process still
+// holds it.
+func (inv *invocation) keep(ctx context.Context, u unstored) error {
+	wait := newBackoff()
+	for attempt := 1; ; attempt++ {
+		started := time.Now()
+		err := inv.put(ctx, inv.VersionID, []string{LabelPending}, u.value)
+		if err == nil {
+			inv.memory.forget(inv.secretARN, u)
+			inv.memory.noteSwitch(inv.secretARN, inv.VersionID, u.obtained)
+			inv.log.Info("stored the new token as AWSPENDING", "attempt", attempt, "duration_ms", time.Since(started).Milliseconds())
+			return nil
+		}
+		if errors.Is(err, ErrVersionTaken) {
+			return inv.keepAsSuccessor(ctx, u)
+		}
+		inv.log.Warn("could not store the new token yet", "attempt", attempt, "error", err.Error())
+		if !wait.pause(ctx, 0) {
+			return inv.notStored(err)
+		}
+	}
+}
+
+// keepAsSuccessor stores a value whose version has another one already: a
+// second createSecret ran beside this one, and either of the two tokens may be
+// the living one. It goes into a version of its own, where findSuccessor finds
+// it, and the rotation goes on with the value that is there.
+func (inv *invocation) keepAsSuccessor(ctx context.Context, u unstored) error {
+	versionID := newVersionID()
+	wait := newBackoff()
+	for attempt := 1; ; attempt++ {
+		stored, err := inv.read(ctx, inv.VersionID)
+		if err == nil && stored.Value.Equal(u.value) {
+			inv.memory.forget(inv.secretARN, u)
+			return nil
+		}
+		err = inv.put(ctx, versionID, []string{LabelSuccessor}, u.value)
+		if err == nil {
+			inv.memory.forget(inv.secretARN, u)
+			inv.log.Warn("the version had another token already; stored this one beside it", "successor", versionID, "attempt", attempt)
+			return nil
+		}
+		inv.log.Warn("could not store the new token beside the version yet", "attempt", attempt, "error", err.Error())
+		if !wait.pause(ctx, 0) {
+			return inv.notStored(err)
+		}
+	}
+}
+
+func (inv *invocation) notStored(err error) *Error {
+	inv.measure(Measurement{Event: Unstored})
+	return inv.fail(NotStored, "the new token could not be stored; this process holds it for the next attempt", doRestoreSealed, err)
+}
+
+// seal keeps the value in the log before it is stored. That it fails is no
+// reason not to store the value.
+func (inv *invocation) seal(u unstored) {
+	if inv.Sealer == nil {
+		return
+	}
+	if err := inv.Sealer.Seal(inv.secretARN, inv.VersionID, u.value); err != nil {
+		inv.log.Error("the new value could not be sealed", "error", err.Error())
+	}
+}
+
+// newVersionID returns an id as Secrets Manager wants it: 32 to 64 characters.
+func newVersionID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return hex.EncodeToString(b[:])
+}
