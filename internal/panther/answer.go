@@ -1,0 +1,170 @@
+package panther
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"panther-token-rotation/internal/rotation"
+)
+
+// answer is what came back, if anything did. The body may be cut off; then err
+// says so.
+type answer struct {
+	status  int
+	header  http.Header
+	body    []byte
+	err     error
+	notSent bool
+}
+
+// explain says what an answer without a token means for the token: see
+// [rotation.Answer]. Its words are our own, because the API may echo a token.
+func (a *answer) explain() *rotation.AnswerError {
+	switch {
+	case a.status == 0 && a.notSent:
+		return &rotation.AnswerError{Answer: rotation.NotSent, Summary: describeFailure(a.err, "no connection")}
+	case a.status == 0:
+		return &rotation.AnswerError{Answer: rotation.Unclear, Summary: describeFailure(a.err, "the connection broke before an answer came")}
+	}
+
+	status := "HTTP status " + strconv.Itoa(a.status)
+	is := func(kind rotation.Answer, summary string) *rotation.AnswerError {
+		return &rotation.AnswerError{Answer: kind, Summary: status + summary}
+	}
+	switch {
+	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
+		return is(rotation.Refused, "")
+	case a.status == http.StatusTooManyRequests:
+		throttled := is(rotation.Throttled, "")
+		throttled.RetryAfter = parseRetryAfter(a.header.Get("Retry-After"), time.Now())
+		return throttled
+	case a.status == http.StatusRequestTimeout:
+		// Whoever stands between may have passed the request on before.
+		return is(rotation.Unclear, "")
+	case a.status >= 300 && a.status < 400:
+		return is(rotation.Misconfigured, ", a redirect, which is not followed because the token would go along")
+	case a.status >= 400 && a.status < 500:
+		return is(rotation.Misconfigured, "")
+	case a.status >= 500:
+		return is(rotation.Unclear, "")
+	case a.isHTML():
+		return is(rotation.Misconfigured, " with a web page")
+	case a.err != nil:
+		return is(rotation.Unclear, " with an answer that was cut off")
+	}
+
+	var reply struct {
+		Data   json.RawMessage
+		Errors []struct {
+			Extensions struct{ Code string }
+		}
+	}
+	if err := json.Unmarshal(a.body, &reply); err != nil || reply.Data == nil && reply.Errors == nil {
+		return is(rotation.Unclear, " with an answer that is not GraphQL")
+	}
+	for _, e := range reply.Errors {
+		if slices.Contains([]string{"GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED"}, e.Extensions.Code) {
+			return is(rotation.Misconfigured, " with a GraphQL validation error: the API's schema is not the one that was expected")
+		}
+	}
+	if len(reply.Errors) > 0 {
+		return is(rotation.Unclear, " with GraphQL errors")
+	}
+	return is(rotation.Unclear, " without the data that was asked for")
+}
+
+func (a *answer) isHTML() bool {
+	return strings.HasPrefix(strings.ToLower(a.header.Get("Content-Type")), "text/html") ||
+		bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("<"))
+}
+
+// describeFailure says why there was no answer. It names the kind of failure
+// only: the text of a network error can quote what the other side sent.
+func describeFailure(err error, otherwise string) string {
+	var (
+		dns         *net.DNSError
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+		alert       tls.AlertError
+		authority   x509.UnknownAuthorityError
+		timeout     interface{ Timeout() bool }
+	)
+	switch {
+	case errors.As(err, &dns):
+		return "the host name was not found"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the connection was refused"
+	case errors.As(err, &certificate), errors.As(err, &authority):
+		return "the TLS certificate was not accepted"
+	case errors.As(err, &record), errors.As(err, &alert):
+		return "no TLS connection"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return otherwise + " (timeout)"
+	case errors.Is(err, syscall.ECONNRESET):
+		return otherwise + " (reset)"
+	}
+	return otherwise
+}
+
+// parseRetryAfter reads both forms of the header
+// (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after); 0 if there is
+// nothing to wait for.
+func parseRetryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(strings.TrimSpace(header)); err == nil {
+		return time.Duration(min(max(seconds, 0), 24*60*60)) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
+}
+
+// stringAt returns the string at a path of object keys in a JSON text. It
+// reads only as far as that string, so it finds one that arrived whole in an
+// answer that was cut off behind it.
+func stringAt(text []byte, path ...string) (string, bool) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	for depth := 0; ; {
+		if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+			return "", false
+		}
+		if !seekKey(dec, path[depth]) {
+			return "", false
+		}
+		if depth++; depth < len(path) {
+			continue
+		}
+		value, err := dec.Token()
+		s, ok := value.(string)
+		return s, err == nil && ok
+	}
+}
+
+// seekKey reads up to the value of key in the object that dec is in.
+func seekKey(dec *json.Decoder, key string) bool {
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return false
+		}
+		if name == key {
+			return true
+		}
+		var skipped json.RawMessage
+		if dec.Decode(&skipped) != nil {
+			return false
+		}
+	}
+	return false
+}

@@ -1,0 +1,71 @@
+package panther
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// What can be wrong with a PANTHER_API_URL. The errors do not quote it: people
+// paste tokens into the wrong field.
+var (
+	ErrNoHost     = errors.New("it has no host name; the Panther console shows the API URL under Settings > API Tokens")
+	ErrMalformed  = errors.New("it is not a URL")
+	ErrNotHTTPS   = errors.New("it must begin with https:// (plain http is for a loopback host only)")
+	ErrExtraParts = errors.New("it must not hold a user name, a query or a fragment")
+)
+
+// ParseURL turns any form in which people have their Panther address at hand
+// into the URL of its GraphQL API: the API URL, with or without its path, the
+// console's address, or the bare domain. Panther's API lives on the host api.
+// in front of the console's domain, at /public/graphql
+// (https://docs.panther.com/panther-developer-workflows/api/graphql). A path
+// that is given is used as given, and the host with it.
+func ParseURL(s string) (*url.URL, error) {
+	s = strings.TrimSpace(s)
+	if !strings.Contains(s, "://") {
+		s = "https://" + s
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, ErrMalformed
+	}
+	host := strings.ToLower(u.Hostname())
+	switch {
+	case host == "":
+		return nil, ErrNoHost
+	case strings.ContainsAny(host, " _/\\"):
+		return nil, ErrMalformed
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(host)):
+		return nil, ErrNotHTTPS
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, ErrExtraParts
+	}
+	if u.Path != "" && u.Path != "/" {
+		return u, nil
+	}
+	u.Path = "/public/graphql"
+	if hasAPISubdomain(host) {
+		u.Host = "api." + u.Host
+	}
+	return u, nil
+}
+
+// hasAPISubdomain reports whether host is the domain of a console, to which
+// its API is a subdomain. An address, a host name without a domain and an API
+// Gateway of a self-hosted Panther are not.
+func hasAPISubdomain(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	if strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn") {
+		return false
+	}
+	return strings.Contains(host, ".") && !strings.HasPrefix(host, "api.")
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
