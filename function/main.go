@@ -1,0 +1,56 @@
+// The function rotates a Panther API token kept in AWS Secrets Manager. Secrets
+// Manager invokes it once for each of the four steps of a rotation.
+//
+// This package reads the configuration and wires the parts. What happens in a
+// rotation is told in internal/rotation.
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"panther-token-rotation/internal/metrics"
+	"panther-token-rotation/internal/panther"
+	"panther-token-rotation/internal/rotation"
+	"panther-token-rotation/internal/sealedlog"
+	"panther-token-rotation/internal/store"
+)
+
+// version goes into the User-Agent.
+const version = "0.1.0"
+
+func main() {
+	c, err := readConfig(os.Getenv)
+	if err != nil {
+		newLogger(os.Stdout, slog.LevelInfo).Error("the function's settings are wrong", "error", err.Error())
+		os.Exit(1)
+	}
+	lambda.Start(newHandler(c, os.Stdout))
+}
+
+// newHandler wires the parts. Logs and metrics go to out, a line each.
+func newHandler(c config, out io.Writer) *handler {
+	log := newLogger(out, c.logLevel)
+	userAgent := "panther-token-rotation/" + version
+	parts := rotation.Config{
+		Store:              store.New(store.NewClient(c.aws, userAgent)),
+		Issuer:             panther.New(c.pantherURL, userAgent),
+		Meter:              metrics.New(out, c.functionName),
+		TokenKey:           c.tokenKey,
+		PropagationTimeout: c.propagationTimeout,
+	}
+	if c.recipient != nil {
+		parts.Sealer = sealedlog.New(log, c.recipient)
+	}
+	return &handler{rotator: rotation.New(parts), log: log}
+}
+
+// newLogger logs as Lambda's JSON log format wants it
+// (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html).
+func newLogger(out io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: lambdacontext.ReplaceAttr}))
+}
