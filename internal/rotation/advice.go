@@ -9,6 +9,8 @@ const (
 
 	doStartRotation = "To start a rotation: aws secretsmanager rotate-secret --secret-id <secret>"
 
+	doRotateIfDead = "Secrets Manager repeats the rotation. If the AWSCURRENT token stays dead, the next rotation finds the other one: aws secretsmanager rotate-secret --secret-id <secret>"
+
 	doCheckStore = "Nothing is lost; Secrets Manager repeats the rotation. If it stays: check the function's role (DescribeSecret, GetSecretValue, PutSecretValue, UpdateSecretVersionStage, ListSecretVersionIds, and kms:Decrypt and kms:GenerateDataKey for a customer managed key) and its network path to Secrets Manager."
 
 	doMendValue = "Nothing was rotated. Put a usable value, either the token alone or a JSON object with the token under the key that SECRET_TOKEN_KEY names: aws secretsmanager put-secret-value --secret-id <secret> --secret-string file://value"

@@ -30,17 +30,26 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 		return inv.currentUnreadable(err)
 	}
 
+	switch current.ID {
+	case inv.described.labelled(LabelCurrent):
+	case inv.VersionID:
+		inv.log.Info("nothing to do: another invocation finished this rotation meanwhile")
+		return nil
+	default:
+		return inv.fail(NotRotating, "AWSCURRENT moved while this step began, so somebody put another token; nothing was rotated", doStartRotation, nil)
+	}
+
 	for _, u := range held {
 		inv.log.Warn("storing a token that an earlier attempt could not store")
 		if empty && u.replaces == current.ID {
 			return inv.keep(ctx, u)
 		}
-		if err := inv.keepAsSuccessor(ctx, u); err != nil {
+		if err := inv.keepBeside(ctx, u); err != nil {
 			return err
 		}
 	}
 	if !empty {
-		return nil
+		return inv.checkNotDisplaced(ctx)
 	}
 
 	value, err := secret.ParseValue(current.Value, inv.TokenKey)
@@ -56,7 +65,10 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 
 	token, err := inv.obtain(ctx, current, value.Token())
 	if errors.Is(err, errStoredMeanwhile) {
-		inv.log.Info("nothing to do: another invocation stored the version's token meanwhile")
+		inv.log.Info("another invocation stored the version's token meanwhile")
+		if inv.doubt {
+			return inv.checkNotDisplaced(ctx)
+		}
 		return nil
 	}
 	if err != nil {

@@ -33,7 +33,10 @@ func (inv *invocation) keep(ctx context.Context, u unstored) error {
 			return nil
 		}
 		if errors.Is(err, ErrVersionTaken) {
-			return inv.keepAsSuccessor(ctx, u)
+			if err := inv.keepBeside(ctx, u); err != nil {
+				return err
+			}
+			return inv.checkNotDisplaced(ctx)
 		}
 		inv.log.Warn("could not store the new token yet", "attempt", attempt, "error", err.Error())
 		if !wait.pause(ctx, 0) {
@@ -42,11 +45,10 @@ func (inv *invocation) keep(ctx context.Context, u unstored) error {
 	}
 }
 
-// keepAsSuccessor stores a value whose version has another one already: a
-// second createSecret ran beside this one, and either of the two tokens may be
-// the living one. It goes into a version of its own, where findSuccessor finds
-// it, and the rotation goes on with the value that is there.
-func (inv *invocation) keepAsSuccessor(ctx context.Context, u unstored) error {
+// keepBeside stores a value whose version has another one already, or is not
+// the one that it was made for. It goes into a version of its own, where
+// findSuccessor finds it.
+func (inv *invocation) keepBeside(ctx context.Context, u unstored) error {
 	versionID := newVersionID()
 	wait := newBackoff()
 	for attempt := 1; ; attempt++ {
@@ -66,6 +68,25 @@ func (inv *invocation) keepAsSuccessor(ctx context.Context, u unstored) error {
 			return inv.notStored(err)
 		}
 	}
+}
+
+// checkNotDisplaced is for a version that two invocations asked a token for. If
+// Panther gave one twice, only the later one may live, and that need not be the
+// one in the version: then somebody has to know, because Secrets Manager may
+// have gone on with the dead one meanwhile.
+func (inv *invocation) checkNotDisplaced(ctx context.Context) error {
+	token, err := inv.tokenOf(ctx, inv.VersionID)
+	if err == nil {
+		err = inv.check(ctx, token)
+	}
+	if err != nil {
+		kind, other := Superseded, "the other is kept in a version labelled "+LabelSuccessor
+		if inv.doubt {
+			kind, other = OutcomeUnknown, "an answer of Panther was lost"
+		}
+		return inv.fail(kind, "two invocations had the token rotated, and the token in this version was not seen to work (yet); "+other, doRotateIfDead, nil)
+	}
+	return nil
 }
 
 func (inv *invocation) notStored(err error) *Error {

@@ -22,13 +22,12 @@ var errStoredMeanwhile = errors.New("the version got its value meanwhile")
 func (inv *invocation) obtain(ctx context.Context, current Version, old secret.Text) (secret.Text, error) {
 	var (
 		last   *AnswerError // what the last call brought
-		doubt  bool         // a call may have rotated the token without our seeing it
 		asking bool         // ask what became of the token before rotating it
 		wait   = newBackoff()
 	)
 	for attempt := 1; ; attempt++ {
 		if attempt > 1 && !wait.pause(ctx, last.RetryAfter) {
-			return secret.Text{}, inv.outOfTime(last, doubt)
+			return secret.Text{}, inv.outOfTime(last, inv.doubt)
 		}
 		if asking || attempt > 1 {
 			stored, err := inv.storedMeanwhile(ctx)
@@ -66,13 +65,13 @@ func (inv *invocation) obtain(ctx context.Context, current Version, old secret.T
 		case last.Answer == Refused:
 			token, err := inv.findSuccessor(ctx, current, old)
 			if errors.Is(err, errNoSuccessor) {
-				return secret.Text{}, inv.refused(last, doubt)
+				return secret.Text{}, inv.refused(last)
 			}
 			if !errors.Is(err, errMayNeedTime) {
 				return token, err
 			}
 		case last.Answer == Unclear && !asking:
-			asking, doubt = true, true
+			asking, inv.doubt = true, true
 		case last.Answer == Misconfigured && !asking:
 			return secret.Text{}, inv.fail(EndpointMisconfigured, "Panther's API does not answer at PANTHER_API_URL: "+last.Summary, doMendEndpoint, nil)
 		}
@@ -113,8 +112,8 @@ func (inv *invocation) outOfTime(last *AnswerError, doubt bool) *Error {
 	return inv.fail(PantherUnavailable, "Panther did not take the call: "+last.Summary, doWait, nil)
 }
 
-func (inv *invocation) refused(last *AnswerError, doubt bool) *Error {
-	if doubt {
+func (inv *invocation) refused(last *AnswerError) *Error {
+	if inv.doubt {
 		return inv.fail(TokenLost, "Panther rotated the token, but the answer with its successor never arrived", doNewToken, nil)
 	}
 	return inv.fail(TokenRefused, "Panther does not accept the AWSCURRENT token ("+last.Summary+"), and no newer version of the secret holds one that works", doReplaceRefused, nil)

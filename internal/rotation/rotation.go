@@ -139,6 +139,9 @@ type invocation struct {
 	log       *slog.Logger
 	secretARN string
 	described Description
+	// doubt: a call of this invocation may have rotated the token, but its
+	// answer was lost.
+	doubt bool
 }
 
 func (inv *invocation) run(ctx context.Context) error {
