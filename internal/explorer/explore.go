@@ -1,0 +1,150 @@
+package explorer
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Finding is a run in which something did not hold.
+type Finding struct {
+	Setup   Setup
+	Plan    Plan
+	Variant Variant
+	seed    uint64 // of a walk's run; 0 for an enumerated one
+	calls   int
+	// Violations has what did not hold, the first one first.
+	Violations []string
+}
+
+// Setups are the worlds that are explored.
+func Setups() []Setup {
+	const slow = 1200 * time.Millisecond
+	return []Setup{
+		{Name: "ordinary", Propagation: slow, Sealed: true},
+		{Name: "other processes", Spread: true},
+		{Name: "old token lives on", Grace: 30 * time.Second, Propagation: slow, Sealed: true},
+		{Name: "old token lives on, other processes", Grace: 30 * time.Second, Spread: true},
+		{Name: "label moved back", State: MovedBack, Propagation: slow},
+		{Name: "rotation cancelled", State: Cancelled, SinglesOnly: true},
+		{Name: "timeout of 3 s", ShortTimeout: true, SinglesOnly: true},
+		{Name: "only an older token lives", State: OnlyOlder, SinglesOnly: true},
+	}
+}
+
+// Bubble runs a function in simulated time: within synctest.Test.
+type Bubble func(func())
+
+// Explore runs a setup without a fault, with every single fault at every call,
+// and, unless it is SinglesOnly, with every second fault at every later call of
+// those runs. It returns how many runs there were, and the finding with the shortest story, if there is
+// one: of the fewest faults, and of those the fewest calls.
+func Explore(bubble Bubble, setup Setup, variant Variant) (runs int, found *Finding) {
+	visit := func(plan Plan) *World {
+		runs++
+		w := run(setup, plan, variant, 0, false)
+		found = shortest(found, w, 0)
+		return w
+	}
+
+	var singles []*World
+	bubble(func() {
+		for _, plan := range visit(nil).plans() {
+			singles = append(singles, visit(plan))
+		}
+	})
+	if found != nil || setup.SinglesOnly {
+		return runs, found
+	}
+	// A bubble for each, because its clock does not go beyond the year 2262.
+	for _, single := range singles {
+		bubble(func() {
+			for _, plan := range single.plans() {
+				visit(plan)
+			}
+		})
+	}
+	return runs, found
+}
+
+// plans returns the plans that add one fault to the run's own, at a call behind
+// the last of them.
+func (w *World) plans() (plans []Plan) {
+	first := 0
+	if n := len(w.plan); n > 0 {
+		first = w.plan[n-1].Call + 1
+	}
+	for call := first; call < w.explored; call++ {
+		if w.isWithinPolling(call) {
+			continue
+		}
+		for f := none + 1; f <= lastFault; f++ {
+			if f.canStrike(w.kinds[call]) && (f != OtherSecret || len(w.secrets) > 1) {
+				plans = append(plans, append(slices.Clone(w.plan), Strike{call, f}))
+			}
+		}
+	}
+	return plans
+}
+
+// isWithinPolling reports whether the call is like two before and two behind it:
+// nothing changes while a token is asked for, so the ends of such a row stand for
+// the whole.
+func (w *World) isWithinPolling(call int) bool {
+	if call < 2 || call+2 >= len(w.kinds) {
+		return false
+	}
+	for _, kind := range w.kinds[call-2 : call+3] {
+		if kind != callCheck {
+			return false
+		}
+	}
+	return true
+}
+
+// Walk makes one random run: any setup, three to six faults, several secrets,
+// any process. The same seed makes the same run.
+func Walk(seed uint64, variant Variant) *Finding {
+	setup, plan := walkPlan(seed)
+	return shortest(nil, run(setup, plan, variant, seed, false), seed)
+}
+
+func walkPlan(seed uint64) (Setup, Plan) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	setups := Setups()
+	setup := setups[random.IntN(len(setups))]
+	setup.Secrets = 1 + random.IntN(3)
+	var plan Plan
+	call := 0
+	for range 3 + random.IntN(4) {
+		call += 1 + random.IntN(12)
+		plan = append(plan, Strike{call, none + 1 + Fault(random.IntN(int(lastFault)))})
+	}
+	return setup, plan
+}
+
+func run(setup Setup, plan Plan, variant Variant, seed uint64, telling bool) *World {
+	w := newWorld(setup, plan, variant)
+	w.telling = telling
+	if seed != 0 {
+		w.random = rand.New(rand.NewPCG(seed, 1))
+	}
+	w.run()
+	return w
+}
+
+func shortest(found *Finding, w *World, seed uint64) *Finding {
+	if len(w.violations) == 0 || found != nil && len(found.Plan) <= len(w.plan) && found.calls <= w.calls {
+		return found
+	}
+	return &Finding{w.setup, w.plan, w.variant, seed, w.calls, w.violations}
+}
+
+// Story runs the finding again and tells what happens, call by call. It must
+// run in a synctest bubble.
+func (f *Finding) Story() string {
+	w := run(f.Setup, f.Plan, f.Variant, f.seed, true)
+	return fmt.Sprintf("%s\nsetup: %s; faults: %s\n%s", f.Violations[0], f.Setup.Name, f.Plan, strings.Join(w.story, "\n"))
+}

@@ -1,0 +1,134 @@
+package explorer
+
+import (
+	"bytes"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+
+	"panther-token-rotation/internal/rotation"
+)
+
+// checkNothingLost holds at every call, so that the process may die in it: with
+// a recovery recipient, each token that reached a process is in the secret or
+// sealed in the log. (Without one it must be in the memory of its process;
+// checkStored sees that it comes out again.)
+func (w *World) checkNothingLost() {
+	if !w.setup.Sealed {
+		return
+	}
+	for _, r := range w.reached {
+		if !w.isSafe(r) {
+			w.violate("a token that reached the process is neither in the secret nor sealed")
+		}
+	}
+}
+
+func (w *World) isSafe(r reachedToken) bool {
+	return w.stored(r.token) || slices.Contains(w.sealed, *valueOf(r.token))
+}
+
+func (w *World) stored(token string) bool {
+	return slices.ContainsFunc(w.secrets, func(s *secretModel) bool { return s.holds(token) })
+}
+
+// owes reports whether a living process has a token that is not stored.
+func (w *World) owes(p *process) bool {
+	return slices.ContainsFunc(w.reached, func(r reachedToken) bool { return r.process == p && !w.stored(r.token) })
+}
+
+// checkMayRotate holds whenever rotateAPIToken is called: it is the first time
+// for the version as far as the function can know, a write was proved to work,
+// and there is time to wait for the answer and to store it.
+func (w *World) checkMayRotate(inv *invocation) {
+	if inv.hadValue && !w.lagged {
+		w.violate("rotateAPIToken is called for a version that has a value")
+	}
+	if !inv.provedWrite {
+		w.violate("rotateAPIToken is called without proof that storing works")
+	}
+	if time.Until(inv.deadline) < 30*time.Second {
+		w.violate("rotateAPIToken is called %v before Lambda's deadline", time.Until(inv.deadline).Round(time.Second))
+	}
+}
+
+// checkRest holds for each stored value: only the token differs.
+func (w *World) checkRest(value string) {
+	if !strings.HasPrefix(value, keyBefore) || !strings.HasSuffix(value, keyAfter) {
+		w.violate("more than the token changed in the value")
+	}
+}
+
+// checkTold holds when AWSCURRENT is dead after all of Secrets Manager's
+// retries: an operator has been told.
+func (w *World) checkTold() {
+	if len(w.failures) == 0 && !w.crashed {
+		w.violate("AWSCURRENT holds a dead token, and nobody was told")
+	}
+}
+
+// checkLiving holds when faults are over and Secrets Manager has retried: each
+// secret's AWSCURRENT holds a token that works, and none that somebody replaced.
+// Where the living token cannot be in the secret, an operator knows what to do.
+func (w *World) checkLiving() {
+	for _, s := range w.secrets {
+		if slices.Contains(s.replaced, s.currentToken()) {
+			w.violate("a token that somebody had replaced is AWSCURRENT again")
+		}
+		if s.works() {
+			continue
+		}
+		if !w.mayBeDead() {
+			w.violate("AWSCURRENT holds a dead token, although no answer was lost")
+		} else if !slices.ContainsFunc(w.failures, endsDead) {
+			w.violate("AWSCURRENT holds a dead token, and nobody was told what to do")
+		}
+	}
+}
+
+func endsDead(k rotation.Kind) bool {
+	return slices.Contains([]rotation.Kind{rotation.TokenLost, rotation.TokenRefused, rotation.OutcomeUnknown, rotation.NotStored}, k)
+}
+
+// mayBeDead reports whether the living token cannot be in the secret: it never
+// was, Panther's answer was lost, or it is where only a person or a certain
+// process can bring it from.
+func (w *World) mayBeDead() bool {
+	if w.setup.State == OnlyOlder || w.lostAnswer {
+		return true
+	}
+	return slices.ContainsFunc(w.reached, func(r reachedToken) bool { return !w.stored(r.token) })
+}
+
+// checkStored holds at the end, when each process that lives was used again:
+// every token that reached a process is in the secret, unless the process died
+// with it; and then it is sealed, if there was a recipient.
+func (w *World) checkStored() {
+	for _, r := range w.reached {
+		switch {
+		case w.stored(r.token), r.process.dead && !w.setup.Sealed:
+		case r.process.dead && !w.isSafe(r):
+			w.violate("a token is neither in the secret nor sealed in the log")
+		case !r.process.dead:
+			w.violate("a token that reached a living process is not in the secret")
+		}
+	}
+}
+
+// checkOutput holds at the end: no token, in whole or in part, is in anything
+// that the function wrote. Every part of eight characters has a tilde.
+func (w *World) checkOutput() {
+	output := w.output.Bytes()
+	if i := bytes.IndexByte(output, '~'); i >= 0 {
+		w.violate("a token or a part of one is in the output: %q", output[max(i-60, 0):min(i+20, len(output))])
+	}
+	for _, t := range w.panther.tokens {
+		for offset := range 3 {
+			encoded := base64.StdEncoding.EncodeToString([]byte(t.value[offset:]))
+			if bytes.Contains(output, []byte(encoded[:12])) {
+				w.violate("a token is in the output, base64 encoded")
+			}
+		}
+	}
+}

@@ -1,0 +1,304 @@
+package explorer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"panther-token-rotation/internal/rotation"
+	"panther-token-rotation/internal/secret"
+)
+
+// rotationToken is the RotationToken of each event. It is a secret too.
+const rotationToken = "r~r~r~r~r~r~r~r~"
+
+// process is a Lambda execution environment: the memory of a Rotator, for as
+// long as it lives. It runs one invocation at a time.
+type process struct {
+	world   *World
+	id      int
+	dead    bool
+	rotator *rotation.Rotator
+	inv     *invocation // nil while it is idle
+}
+
+// invocation is what a run notes of one invocation.
+type invocation struct {
+	secret   *secretModel
+	version  *versionModel
+	step     rotation.Step
+	deadline time.Time
+	// hadValue is whether the version had a value when this invocation last
+	// could not but see it: when it began, and when rotateAPIToken returned.
+	hadValue bool
+	// provedWrite is whether a write has succeeded in this invocation.
+	provedWrite bool
+	// echo is the token that was sent last, for errors that quote it.
+	echo string
+}
+
+// crash unwinds the invocation of a process that dies.
+type crash struct{}
+
+func (w *World) newProcess() *process {
+	p := &process{world: w, id: len(w.processes) + 1}
+	w.processes = append(w.processes, p)
+	return p
+}
+
+func (p *process) start() {
+	parts := rotation.Config{
+		Store:              &storeModel{p},
+		Issuer:             &issuerModel{p},
+		Meter:              p.world.meter,
+		TokenKey:           "PANTHER_API_TOKEN",
+		PropagationTimeout: propagationTimeout,
+	}
+	if p.world.setup.Sealed {
+		parts.Sealer = sealerModel{p.world}
+	}
+	if change := p.world.variant.Parts; change != nil {
+		change(&parts)
+	}
+	p.rotator = rotation.New(parts)
+}
+
+// pickProcess does as Lambda: an idle process if there is one, else a new one.
+func (w *World) pickProcess() *process {
+	var idle []*process
+	for _, p := range w.processes {
+		if !p.dead && p.inv == nil {
+			idle = append(idle, p)
+		}
+	}
+	switch {
+	case w.preferred != nil && w.preferred.inv == nil && !w.preferred.dead:
+		return w.preferred
+	case len(idle) == 0:
+		return w.newProcess()
+	case w.random != nil:
+		if n := w.random.IntN(len(idle) + 1); n < len(idle) {
+			return idle[n]
+		}
+		return w.newProcess()
+	case w.setup.Spread && len(idle) == 1 && len(w.processes) < 2:
+		return w.newProcess()
+	case w.setup.Spread:
+		w.turn++
+		return idle[w.turn%len(idle)]
+	}
+	return idle[0]
+}
+
+// invoke has Lambda run one step, as Secrets Manager does, and reports whether
+// it succeeded.
+func (w *World) invoke(s *secretModel, v *versionModel, step rotation.Step) (ok bool) {
+	p := w.pickProcess()
+	if p.rotator == nil || w.variant.Forgetful {
+		p.start()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), w.timeout())
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	if w.variant.NoDeadline {
+		ctx = context.WithoutCancel(ctx)
+	}
+	p.inv = &invocation{secret: s, version: v, step: step, deadline: deadline, hadValue: v.value != nil}
+	w.tell("%s for %s in process %d", step, v.id, p.id)
+	defer func() {
+		p.inv = nil
+		if thrown := recover(); thrown != nil {
+			if _, isCrash := thrown.(crash); !isCrash {
+				panic(thrown)
+			}
+			ok = false
+		}
+	}()
+
+	err := p.rotator.Handle(ctx, w.log, rotation.Request{
+		Step: step, SecretID: s.arn, VersionID: v.id, RotationToken: secret.NewText(rotationToken),
+	})
+	if !time.Now().Before(deadline) {
+		p.die("Lambda ends process %d at its deadline", p.id)
+	}
+	if failure, failed := errors.AsType[*rotation.Error](err); failed {
+		w.failures = append(w.failures, failure.Kind)
+		fmt.Fprintln(&w.output, failure)
+		w.tell("  fails: %s: %s", failure.Kind, failure.What)
+	}
+	return err == nil
+}
+
+func (p *process) die(format string, args ...any) {
+	p.world.tell("  "+format, args...)
+	p.dead, p.world.crashed = true, true
+	panic(crash{})
+}
+
+// latency is how long a call takes when nothing is wrong.
+const latency = 5 * time.Millisecond
+
+// errInjected is what a failing call to Secrets Manager returns.
+var errInjected = errors.New("InternalServiceError")
+
+// call is every call to the outside: it lets the fault planned for it strike.
+func (p *process) call(ctx context.Context, kind callKind, effect func() error) error {
+	w, inv := p.world, p.inv
+	w.checkNothingLost()
+	fault := w.strike(kind)
+	w.tell("  %s%s", kind, tellFault(fault))
+	if !wait(ctx, latency) {
+		p.dieAtDeadline()
+		return ctx.Err()
+	}
+
+	failure := func() error {
+		if kind.isPanther() {
+			// Not an AnswerError, and it quotes the token.
+			return fmt.Errorf("502 Bad Gateway for key %s", inv.echo)
+		}
+		return errInjected
+	}
+	do := func() error {
+		if err := w.outage(kind); err != nil {
+			return err
+		}
+		err := effect()
+		if ctx.Err() != nil {
+			p.dieAtDeadline()
+			return ctx.Err()
+		}
+		return err
+	}
+
+	switch fault {
+	case ErrorBefore:
+		return failure()
+	case ErrorAfter:
+		_ = do()
+		return failure()
+	case Throttle:
+		return &rotation.AnswerError{Answer: rotation.Throttled, RetryAfter: 2 * time.Second, Summary: "HTTP status 429"}
+	case HangBefore, HangAfter:
+		if fault == HangAfter {
+			_ = do()
+		}
+		wait(ctx, 24*time.Hour)
+		p.dieAtDeadline()
+		return ctx.Err()
+	case CrashBefore:
+		p.die("process %d dies", p.id)
+	case CrashAfter:
+		_ = do()
+		p.die("process %d dies", p.id)
+	case Refuse:
+		return refusedAnswer()
+	case Unreachable:
+		return &rotation.AnswerError{Answer: rotation.NotSent, Summary: "no connection"}
+	case LaggingRead:
+		w.lagged = true
+		return rotation.ErrNoValue
+	case SecondBefore:
+		w.invoke(inv.secret, inv.version, inv.step)
+	case OvertakenBefore:
+		inv.secret.runSteps(inv.version)
+	case SecondAfter, OvertakenAfter:
+		err := do()
+		if fault == SecondAfter {
+			w.invoke(inv.secret, inv.version, inv.step)
+		} else {
+			inv.secret.runSteps(inv.version)
+		}
+		if ctx.Err() != nil {
+			p.dieAtDeadline()
+			return ctx.Err()
+		}
+		return err
+	case OtherSecret:
+		for _, s := range w.secrets {
+			if !s.rotating {
+				s.rotateSecret()
+			}
+		}
+	case ReplacedByHand:
+		inv.secret.replaceByHand()
+	case CancelledByHand:
+		inv.secret.unlabel(inv.version, rotation.LabelPending)
+	}
+	return do()
+}
+
+func tellFault(f Fault) string {
+	if f == none {
+		return ""
+	}
+	return "  ← " + f.String()
+}
+
+// strike counts the call and returns the fault that strikes it.
+func (w *World) strike(kind callKind) Fault {
+	n := w.calls
+	w.calls++
+	w.kinds = append(w.kinds, kind)
+	fault := w.plan.at(n)
+	if fault == none || !fault.canStrike(kind) {
+		return none
+	}
+	w.struck++
+	now := time.Now()
+	switch fault {
+	case StoreOutage:
+		w.storeDown = now.Add(10 * time.Minute)
+	case PutsDenied:
+		w.putsDenied = now.Add(2 * time.Hour)
+	case PantherOutage:
+		w.pantherDown = now.Add(10 * time.Minute)
+	case SlowPropagation:
+		w.slow = true
+	}
+	return fault
+}
+
+// outage returns the error of a call that falls into an outage, or nil.
+func (w *World) outage(kind callKind) error {
+	now := time.Now()
+	switch {
+	case kind.isPanther() && now.Before(w.pantherDown):
+		return &rotation.AnswerError{Answer: rotation.NotSent, Summary: "no connection"}
+	case kind.isPanther():
+		return nil
+	case now.Before(w.storeDown):
+		return errInjected
+	case kind == callPut && now.Before(w.putsDenied):
+		return errors.New("AccessDeniedException")
+	}
+	return nil
+}
+
+// dieAtDeadline ends the process if Lambda would have by now.
+func (p *process) dieAtDeadline() {
+	if !time.Now().Before(p.inv.deadline) {
+		p.die("Lambda ends process %d at its deadline", p.id)
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// sealerModel keeps what is sealed. Real sealing is tried elsewhere.
+type sealerModel struct{ world *World }
+
+func (m sealerModel) Seal(_, _ string, value secret.Text) error {
+	m.world.tell("    the new value is sealed into the log")
+	m.world.sealed = append(m.world.sealed, value.Reveal())
+	return nil
+}

@@ -1,0 +1,209 @@
+// Package explorer tries the rotation protocol against everything that can go
+// wrong at any of its calls, singly and in pairs, and checks after each run that
+// no token was lost.
+//
+// It runs the real package rotation in a model of the world around it: Secrets
+// Manager and how it drives a rotation (secretsmanager.go), Panther
+// (panther.go), Lambda and the life of its processes (lambda.go). A run is one
+// [World] with a [Plan] of faults (fault.go); it is deterministic, takes no real
+// time within a testing/synctest bubble, and ends when Secrets Manager has
+// retried until things settled. What must hold is in invariants.go.
+//
+// To add a fault: add it to fault.go, say at which calls it can strike, and
+// carry it out in World.call.
+package explorer
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"panther-token-rotation/internal/metrics"
+	"panther-token-rotation/internal/rotation"
+)
+
+// Setup is a world as it is before the first rotation.
+type Setup struct {
+	Name string
+	// State is what the secret's versions look like.
+	State State
+	// Sealed gives the function a recovery recipient.
+	Sealed bool
+	// Grace is how long a rotated token goes on working. Panther does not
+	// say whether there is any.
+	Grace time.Duration
+	// Propagation is how long a fresh token takes to start working.
+	Propagation time.Duration
+	// Spread has each invocation run in another process than the one before.
+	Spread bool
+	// ShortTimeout gives the function Lambda's default timeout of 3 s.
+	ShortTimeout bool
+	// SinglesOnly: no pairs of faults, because the setup differs from another
+	// only before the first fault.
+	SinglesOnly bool
+	// Secrets is how many secrets the function rotates; 0 means one.
+	Secrets int
+}
+
+// State is what the versions of a secret look like at the start.
+type State int
+
+const (
+	// Ordinary: AWSCURRENT holds the living token.
+	Ordinary State = iota
+	// MovedBack: somebody moved AWSCURRENT back to the version before, whose
+	// token is dead.
+	MovedBack
+	// Cancelled: a rotation was cancelled after createSecret, and its version,
+	// with the living token, has no label.
+	Cancelled
+	// OnlyOlder: AWSCURRENT's token is dead, and a version older than it holds
+	// one that lives, which somebody replaced on purpose.
+	OnlyOlder
+)
+
+// propagationTimeout and lambdaTimeout are the settings of the function, as
+// deployed by default.
+const (
+	propagationTimeout = 3 * time.Minute
+	lambdaTimeout      = 4 * time.Minute
+)
+
+// Variant changes the function that a world is run with. Tests break the
+// protocol with it.
+type Variant struct {
+	Name string
+	// Parts changes what the Rotator works with.
+	Parts func(*rotation.Config)
+	// Forgetful: a process remembers nothing from one invocation to the next.
+	Forgetful bool
+	// NoDeadline: the function does not see Lambda's deadline.
+	NoDeadline bool
+}
+
+// World is one run.
+type World struct {
+	setup   Setup
+	plan    Plan
+	variant Variant
+	random  *rand.Rand // picks processes; nil: the first idle one
+
+	secrets   []*secretModel
+	panther   *pantherModel
+	processes []*process
+	preferred *process // the one to be used, if it is idle
+	turn      int
+	log       *slog.Logger
+	meter     rotation.Meter
+
+	// How the faults of the plan go on.
+	struck      int // how many came to pass
+	storeDown   time.Time
+	putsDenied  time.Time
+	pantherDown time.Time
+	slow        bool // the next token takes long to work
+
+	// What is noted of the run.
+	calls      int
+	kinds      []callKind // of each call
+	output     bytes.Buffer
+	failures   []rotation.Kind
+	sealed     []string // values
+	reached    []reachedToken
+	lostAnswer bool // Panther replaced a token and its answer did not arrive
+	lagged     bool // a read did not see a value
+	crashed    bool // a process died, which Lambda's error metric tells
+	rotations  int  // RotateSecret calls so far
+	explored   int  // calls when the faults were over
+	violations []string
+
+	telling bool
+	story   []string
+	started time.Time
+}
+
+// reachedToken is a token that Panther's answer brought into a process.
+type reachedToken struct {
+	token   string
+	process *process
+}
+
+// newWorld makes a world with its secrets and their tokens.
+func newWorld(setup Setup, plan Plan, variant Variant) *World {
+	w := &World{setup: setup, plan: plan, variant: variant}
+	w.panther = &pantherModel{world: w}
+	w.log = slog.New(slog.NewJSONHandler(&w.output, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.meter = metrics.New(&w.output, "explored")
+	for i := range max(setup.Secrets, 1) {
+		w.secrets = append(w.secrets, newSecret(w, fmt.Sprintf("arn:aws:secretsmanager:eu-west-1:123456789012:secret:panther-%d", i), setup.State))
+	}
+	w.started = time.Now()
+	return w
+}
+
+// timeout is the function's. Where it is too short, somebody raises it after
+// the first rotation has failed.
+func (w *World) timeout() time.Duration {
+	if w.setup.ShortTimeout && w.rotations <= 1 {
+		return 3 * time.Second // Lambda's default
+	}
+	return lambdaTimeout
+}
+
+func (w *World) tell(format string, args ...any) {
+	if w.telling {
+		at := time.Since(w.started).Round(time.Millisecond)
+		w.story = append(w.story, fmt.Sprintf("%10s  ", at)+fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *World) violate(format string, args ...any) {
+	violation := fmt.Sprintf(format, args...)
+	w.violations = append(w.violations, violation)
+	w.tell("VIOLATION: %s", violation)
+}
+
+// run has Secrets Manager rotate, and rotate again later as a schedule does,
+// until no fault is left and a rotation went through; then once more with each
+// process that is still alive. It checks what must hold at the end.
+func (w *World) run() {
+	rounds := 4
+	if w.setup.State == OnlyOlder {
+		rounds = 1 // only a person can mend this one
+	}
+	for _, s := range w.secrets {
+		for range rounds {
+			if s.rotateSecret() && w.struck >= len(w.plan) {
+				break
+			}
+			time.Sleep(3 * time.Hour)
+		}
+	}
+	w.explored = w.calls
+	for _, s := range w.secrets {
+		if !s.works() {
+			w.tell("the next rotation, by the schedule or by whoever was told")
+			w.checkTold()
+			s.rotateSecret()
+		}
+	}
+	w.checkLiving()
+
+	for _, p := range w.processes {
+		for _, s := range w.secrets {
+			if p.dead || !w.owes(p) {
+				continue
+			}
+			w.tell("process %d, which is still warm, is used once more", p.id)
+			w.preferred = p
+			s.rotateSecret()
+			w.preferred = nil
+			time.Sleep(3 * time.Hour)
+		}
+	}
+	w.checkLiving()
+	w.checkStored()
+	w.checkOutput()
+}
