@@ -17,9 +17,23 @@ sandbox: ## Keep the sandbox running, for the ordinary aws CLI; Ctrl-C ends it
 # The race detector needs a C compiler.
 RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && [ "$$(go env GOHOSTARCH)" = "$$(go env GOARCH)" ] && echo -race)
 
+# The explorer's runs have no goroutines of their own to race, and are many.
+EXPLORER := ./internal/explorer
+
 test: ## Run all tests
-	@$(if $(RACE),echo "race detector: on",echo "race detector: OFF, because there is no C compiler")
-	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) ./...
+	@echo "race detector: $(if $(RACE),on (but for $(EXPLORER)),OFF: no C compiler)"
+	@go vet ./...
+	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) $$(go list ./... | grep -v /explorer$$)
+	go test $(EXPLORER)
+
+explore: ## Walk at random through faults for WALK (1m), from SEED if given
+	go test -count=1 -run TestRandomWalk $(EXPLORER) -walk=$(or $(WALK),1m) -seed=$(or $(SEED),0) -timeout=0
+
+fuzz: ## Fuzz each target for FUZZ (30s)
+	@for target in $$(grep -rno --include=*_test.go 'func Fuzz[A-Za-z]*' . | sed 's/:[0-9]*:func /:/'); do \
+		echo "$${target##*:}"; \
+		go test -run '^$$' -fuzz "^$${target##*:}$$" -fuzztime $(or $(FUZZ),30s) ./$$(dirname $${target%%:*}) || exit 1; \
+	done
 
 build: ## Build build/bootstrap for ARCH (arm64 or amd64)
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o build/bootstrap ./function

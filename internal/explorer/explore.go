@@ -37,34 +37,37 @@ func Setups() []Setup {
 // Bubble runs a function in simulated time: within synctest.Test.
 type Bubble func(func())
 
-// Explore runs a setup without a fault, with every single fault at every call,
-// and, unless it is SinglesOnly, with every second fault at every later call of
-// those runs. It returns how many runs there were, and the finding with the shortest story, if there is
-// one: of the fewest faults, and of those the fewest calls.
-func Explore(bubble Bubble, setup Setup, variant Variant) (runs int, found *Finding) {
-	visit := func(plan Plan) *World {
-		runs++
-		w := run(setup, plan, variant, 0, false)
-		found = shortest(found, w, 0)
-		return w
-	}
-
-	var singles []*World
+// ExploreSingles runs a setup without a fault and with every single fault at
+// every call. It returns the runs with one fault, how many runs there were, and
+// the finding with the fewest faults and calls, if there is one.
+func ExploreSingles(bubble Bubble, setup Setup, variant Variant) (singles []*World, runs int, found *Finding) {
 	bubble(func() {
-		for _, plan := range visit(nil).plans() {
-			singles = append(singles, visit(plan))
+		base := run(setup, nil, variant, 0, false)
+		found = shortest(found, base, 0)
+		for _, plan := range base.plans() {
+			w := run(setup, plan, variant, 0, false)
+			found = shortest(found, w, 0)
+			singles = append(singles, w)
 		}
 	})
-	if found != nil || setup.SinglesOnly {
-		return runs, found
-	}
+	return singles, len(singles) + 1, found
+}
+
+// ExplorePairs goes on from ExploreSingles with every second fault at every
+// later call of those runs. It stops at the first of those runs that brings a
+// finding.
+func ExplorePairs(bubble Bubble, setup Setup, variant Variant, singles []*World) (runs int, found *Finding) {
 	// A bubble for each, because its clock does not go beyond the year 2262.
 	for _, single := range singles {
 		bubble(func() {
 			for _, plan := range single.plans() {
-				visit(plan)
+				runs++
+				found = shortest(found, run(setup, plan, variant, 0, false), 0)
 			}
 		})
+		if found != nil {
+			break
+		}
 	}
 	return runs, found
 }

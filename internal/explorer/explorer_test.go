@@ -2,7 +2,9 @@ package explorer
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,20 +20,38 @@ func bubble(t *testing.T) Bubble {
 	return func(f func()) { synctest.Test(t, func(*testing.T) { f() }) }
 }
 
-func TestEveryFaultAndEveryPairOfFaults(t *testing.T) {
-	started := time.Now()
-	total := 0
-	for _, setup := range Setups() {
-		t.Run(setup.Name, func(t *testing.T) {
-			t.Parallel()
-			runs, found := Explore(bubble(t), setup, Variant{})
-			total += runs
-			if found != nil {
-				bubble(t)(func() { t.Errorf("after %d runs: %s", runs, found.Story()) })
-			}
-			t.Logf("%d runs", runs)
-		})
+// explore makes all singles and pairs of a setup, or all up to the first finding.
+func explore(t *testing.T, setup Setup, variant Variant) (runs int, found *Finding) {
+	singles, runs, found := ExploreSingles(bubble(t), setup, variant)
+	if found != nil || setup.SinglesOnly {
+		return runs, found
 	}
+	pairs, found := ExplorePairs(bubble(t), setup, variant, singles)
+	return runs + pairs, found
+}
+
+func story(t *testing.T, found *Finding) (s string) {
+	bubble(t)(func() { s = found.Story() })
+	return s
+}
+
+func TestEveryFaultAndEveryPairOfFaults(t *testing.T) {
+	var total atomic.Int64
+	started := time.Now()
+	t.Run("setups", func(t *testing.T) {
+		for _, setup := range Setups() {
+			t.Run(setup.Name, func(t *testing.T) {
+				t.Parallel()
+				runs, found := explore(t, setup, Variant{})
+				total.Add(int64(runs))
+				if found != nil {
+					t.Errorf("after %d runs: %s", runs, story(t, found))
+				}
+			})
+		}
+	})
 	took := time.Since(started)
-	t.Logf("explored %d runs in %v: %.0f a second", total, took.Round(time.Millisecond), float64(total)/took.Seconds())
+	cores := runtime.GOMAXPROCS(0)
+	report(t, "explored %d runs, every fault and every pair of faults, in %.1f s: %.0f a second and core",
+		total.Load(), took.Seconds(), float64(total.Load())/took.Seconds()/float64(cores))
 }

@@ -45,6 +45,9 @@ func (w *World) checkMayRotate(inv *invocation) {
 	if inv.hadValue && !w.lagged {
 		w.violate("rotateAPIToken is called for a version that has a value")
 	}
+	if inv.unclear {
+		w.violate("rotateAPIToken is repeated after a lost answer, without having asked what became of the token")
+	}
 	if !inv.provedWrite {
 		w.violate("rotateAPIToken is called without proof that storing works")
 	}
@@ -88,7 +91,7 @@ func (w *World) checkLiving() {
 }
 
 func endsDead(k rotation.Kind) bool {
-	return slices.Contains([]rotation.Kind{rotation.TokenLost, rotation.TokenRefused, rotation.OutcomeUnknown, rotation.NotStored}, k)
+	return slices.Contains([]rotation.Kind{rotation.TokenLost, rotation.TokenRefused, rotation.OutcomeUnknown, rotation.NotStored, rotation.NotYetWorking}, k)
 }
 
 // mayBeDead reports whether the living token cannot be in the secret: it never

@@ -34,6 +34,9 @@ type invocation struct {
 	hadValue bool
 	// provedWrite is whether a write has succeeded in this invocation.
 	provedWrite bool
+	// unclear is whether the last answer to rotateAPIToken was lost, and the
+	// token has not been seen to work since.
+	unclear bool
 	// echo is the token that was sent last, for errors that quote it.
 	echo string
 }
@@ -148,7 +151,8 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 	w.checkNothingLost()
 	fault := w.strike(kind)
 	w.tell("  %s%s", kind, tellFault(fault))
-	if !wait(ctx, latency) {
+	time.Sleep(latency)
+	if ctx.Err() != nil {
 		p.dieAtDeadline()
 		return ctx.Err()
 	}
@@ -184,7 +188,7 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 		if fault == HangAfter {
 			_ = do()
 		}
-		wait(ctx, 24*time.Hour)
+		<-ctx.Done()
 		p.dieAtDeadline()
 		return ctx.Err()
 	case CrashBefore:
@@ -280,17 +284,6 @@ func (w *World) outage(kind callKind) error {
 func (p *process) dieAtDeadline() {
 	if !time.Now().Before(p.inv.deadline) {
 		p.die("Lambda ends process %d at its deadline", p.id)
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -2,6 +2,7 @@ package explorer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -102,6 +103,8 @@ func (m *issuerModel) Rotate(ctx context.Context, token secret.Text) (secret.Tex
 		return nil
 	})
 	if err != nil {
+		answer, ok := errors.AsType[*rotation.AnswerError](err)
+		inv.unclear = !ok || answer.Answer == rotation.Unclear
 		return secret.Text{}, err
 	}
 	w.reached = append(w.reached, reachedToken{fresh.value, p})
@@ -111,10 +114,14 @@ func (m *issuerModel) Rotate(ctx context.Context, token secret.Text) (secret.Tex
 func (m *issuerModel) Check(ctx context.Context, token secret.Text) error {
 	p := m.process
 	p.inv.echo = token.Reveal()
-	return p.call(ctx, callCheck, func() error {
+	err := p.call(ctx, callCheck, func() error {
 		if !p.world.panther.find(token.Reveal()).works() {
 			return refusedAnswer()
 		}
 		return nil
 	})
+	if err == nil {
+		p.inv.unclear = false
+	}
+	return err
 }

@@ -182,28 +182,38 @@ func (w *World) run() {
 		}
 	}
 	w.explored = w.calls
-	for _, s := range w.secrets {
-		if !s.works() {
-			w.tell("the next rotation, by the schedule or by whoever was told")
-			w.checkTold()
-			s.rotateSecret()
-		}
-	}
-	w.checkLiving()
+	w.rotateUntilLiving()
 
 	for _, p := range w.processes {
 		for _, s := range w.secrets {
 			if p.dead || !w.owes(p) {
 				continue
 			}
+			time.Sleep(3 * time.Hour)
 			w.tell("process %d, which is still warm, is used once more", p.id)
 			w.preferred = p
 			s.rotateSecret()
 			w.preferred = nil
-			time.Sleep(3 * time.Hour)
 		}
 	}
+	w.rotateUntilLiving()
 	w.checkLiving()
 	w.checkStored()
 	w.checkOutput()
+}
+
+// rotateUntilLiving has a secret whose AWSCURRENT is dead rotated again, by its
+// schedule or by whoever was told.
+func (w *World) rotateUntilLiving() {
+	for _, s := range w.secrets {
+		for range 3 {
+			if s.works() {
+				break
+			}
+			w.checkTold()
+			time.Sleep(3 * time.Hour)
+			w.tell("the next rotation")
+			s.rotateSecret()
+		}
+	}
 }

@@ -35,7 +35,7 @@ const (
 
 	doDropPending = "To keep the current token and drop the dead one: aws secretsmanager update-secret-version-stage --secret-id <secret> --version-stage AWSPENDING --remove-from-version-id <version>"
 
-	doWaitForToken = "Do not remove AWSPENDING: that version may hold the only living token. If the token takes longer to start working, raise PROPAGATION_TIMEOUT and the function's Timeout; if its CIDR blocks do not include the function's address, add it in the Panther console. Then: aws secretsmanager rotate-secret --secret-id <secret>"
+	doWaitForToken = "Do not remove AWSPENDING: that version may hold the only living token. If the token takes longer to start working, raise PROPAGATION_TIMEOUT and the function's Timeout; if its CIDR blocks do not include the function's address, add it in the Panther console. Then: aws secretsmanager rotate-secret --secret-id <secret>. If the token is not among those in the Panther console, it is dead, and so is the rotation. " + doNewToken
 )
 
 func (inv *invocation) fillIn(do string) string {

@@ -1,0 +1,218 @@
+package explorer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"panther-token-rotation/internal/rotation"
+	"panther-token-rotation/internal/secret"
+)
+
+// brokenStore, brokenIssuer and brokenSealer pass calls on, but for those that a
+// variant breaks.
+type brokenStore struct {
+	rotation.Store
+	read     func(ctx context.Context, next rotation.Store, arn, id string) (rotation.Version, error)
+	put      func(ctx context.Context, next rotation.Store, p rotation.Put) error
+	versions func(ctx context.Context, next rotation.Store, arn string) ([]rotation.VersionInfo, error)
+}
+
+func (b *brokenStore) Read(ctx context.Context, arn, id string) (rotation.Version, error) {
+	if b.read != nil {
+		return b.read(ctx, b.Store, arn, id)
+	}
+	return b.Store.Read(ctx, arn, id)
+}
+
+func (b *brokenStore) Put(ctx context.Context, p rotation.Put) error {
+	if b.put != nil {
+		return b.put(ctx, b.Store, p)
+	}
+	return b.Store.Put(ctx, p)
+}
+
+func (b *brokenStore) Versions(ctx context.Context, arn string) ([]rotation.VersionInfo, error) {
+	if b.versions != nil {
+		return b.versions(ctx, b.Store, arn)
+	}
+	return b.Store.Versions(ctx, arn)
+}
+
+type brokenIssuer struct {
+	rotation.Issuer
+	rotate func(ctx context.Context, next rotation.Issuer, token secret.Text) (secret.Text, error)
+}
+
+func (b *brokenIssuer) Rotate(ctx context.Context, token secret.Text) (secret.Text, error) {
+	return b.rotate(ctx, b.Issuer, token)
+}
+
+type brokenSealer func(arn, id string, value secret.Text) error
+
+func (b brokenSealer) Seal(arn, id string, value secret.Text) error { return b(arn, id, value) }
+
+// breakStore makes a variant of the protocol that is broken on the side of the
+// store.
+func breakStore(b brokenStore) func(*rotation.Config) {
+	return func(parts *rotation.Config) {
+		broken := b
+		broken.Store = parts.Store
+		parts.Store = &broken
+	}
+}
+
+func breakIssuer(rotate func(context.Context, rotation.Issuer, secret.Text) (secret.Text, error)) func(*rotation.Config) {
+	return func(parts *rotation.Config) { parts.Issuer = &brokenIssuer{parts.Issuer, rotate} }
+}
+
+// brokenVariants are mistakes that rotation functions are known to make. Each is
+// the real protocol with one of its precautions taken away, by parts that answer
+// as if it were not there.
+var brokenVariants = []Variant{
+	{Name: "does not look whether the version has a value", Parts: breakStore(brokenStore{
+		read: func(context.Context, rotation.Store, string, string) (rotation.Version, error) {
+			return rotation.Version{}, rotation.ErrNoValue
+		},
+	})},
+	{Name: "takes a failed read for no value", Parts: breakStore(brokenStore{
+		read: func(ctx context.Context, next rotation.Store, arn, id string) (rotation.Version, error) {
+			v, err := next.Read(ctx, arn, id)
+			if err != nil {
+				err = rotation.ErrNoValue
+			}
+			return v, err
+		},
+	})},
+	{Name: "does not prove that it may write", Parts: breakStore(brokenStore{
+		put: func(ctx context.Context, next rotation.Store, p rotation.Put) error {
+			if slices.Contains(p.Labels, rotation.LabelCurrent) {
+				return nil
+			}
+			return next.Put(ctx, p)
+		},
+	})},
+	{Name: "drops the token of a version that was taken meanwhile", Parts: breakStore(brokenStore{
+		put: func(ctx context.Context, next rotation.Store, p rotation.Put) error {
+			err := next.Put(ctx, p)
+			if errors.Is(err, rotation.ErrVersionTaken) {
+				return nil
+			}
+			return err
+		},
+	})},
+	{Name: "believes that a failed write was stored", Parts: breakStore(brokenStore{
+		put: func(ctx context.Context, next rotation.Store, p rotation.Put) error {
+			_ = next.Put(ctx, p)
+			return nil
+		},
+	})},
+	{Name: "recovers tokens from older versions", Parts: breakStore(brokenStore{
+		versions: func(ctx context.Context, next rotation.Store, arn string) ([]rotation.VersionInfo, error) {
+			versions, err := next.Versions(ctx, arn)
+			for i := range versions {
+				versions[i].Created = versions[i].Created.Add(365 * 24 * time.Hour)
+			}
+			return versions, err
+		},
+	})},
+	{Name: "looks for no token in other versions", Parts: breakStore(brokenStore{
+		versions: func(context.Context, rotation.Store, string) ([]rotation.VersionInfo, error) { return nil, nil },
+	})},
+	{Name: "repeats rotateAPIToken blindly", Parts: breakIssuer(
+		func(ctx context.Context, next rotation.Issuer, token secret.Text) (fresh secret.Text, err error) {
+			for range 3 {
+				if fresh, err = next.Rotate(ctx, token); err == nil {
+					break
+				}
+			}
+			return fresh, err
+		})},
+	{Name: "takes a lost answer for a call that was not sent", Parts: breakIssuer(
+		func(ctx context.Context, next rotation.Issuer, token secret.Text) (secret.Text, error) {
+			fresh, err := next.Rotate(ctx, token)
+			if _, clear := errors.AsType[*rotation.AnswerError](err); err != nil && !clear {
+				err = &rotation.AnswerError{Answer: rotation.NotSent, Summary: "no answer"}
+			}
+			return fresh, err
+		})},
+	{Name: "passes error texts on", Parts: breakIssuer(
+		func(ctx context.Context, next rotation.Issuer, token secret.Text) (secret.Text, error) {
+			fresh, err := next.Rotate(ctx, token)
+			if err != nil {
+				err = &rotation.AnswerError{Summary: err.Error()}
+			}
+			return fresh, err
+		})},
+	{Name: "remembers nothing", Forgetful: true},
+	{Name: "ignores the deadline", NoDeadline: true},
+	{Name: "seals after storing", Parts: func(parts *rotation.Config) {
+		sealer := parts.Sealer
+		if sealer == nil {
+			return
+		}
+		var unsealed func()
+		parts.Sealer = brokenSealer(func(arn, id string, value secret.Text) error {
+			unsealed = func() { _ = sealer.Seal(arn, id, value) }
+			return nil
+		})
+		breakStore(brokenStore{put: func(ctx context.Context, next rotation.Store, p rotation.Put) error {
+			err := next.Put(ctx, p)
+			if err == nil && unsealed != nil {
+				unsealed()
+				unsealed = nil
+			}
+			return err
+		}})(parts)
+	}},
+}
+
+// TestBrokenVariantsAreCaught shows that the explorer bites: it finds a
+// violation in each variant, with two faults at the most.
+func TestBrokenVariantsAreCaught(t *testing.T) {
+	for _, variant := range brokenVariants {
+		t.Run(variant.Name, func(t *testing.T) {
+			t.Parallel()
+			found := firstFinding(t, variant)
+			if found == nil {
+				t.Fatal("the explorer found nothing wrong with it")
+			}
+			t.Logf("%s, %s: %s", found.Setup.Name, found.Plan, found.Violations[0])
+		})
+	}
+}
+
+// firstFinding tries single faults in all setups before it tries pairs.
+func firstFinding(t *testing.T, variant Variant) *Finding {
+	singles := map[string][]*World{}
+	for _, setup := range Setups() {
+		worlds, _, found := ExploreSingles(bubble(t), setup, variant)
+		if found != nil {
+			return found
+		}
+		singles[setup.Name] = worlds
+	}
+	for _, setup := range Setups() {
+		if setup.SinglesOnly {
+			continue
+		}
+		if _, found := ExplorePairs(bubble(t), setup, variant, singles[setup.Name]); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// TestAStoryIsReproducible holds the explorer to its promise that a run depends
+// on its plan alone.
+func TestAStoryIsReproducible(t *testing.T) {
+	found := firstFinding(t, Variant{Forgetful: true})
+	if found == nil {
+		t.Fatal("no finding to tell")
+	}
+	if first, second := story(t, found), story(t, found); first != second {
+		t.Errorf("two tellings differ:\n%s\n%s", first, second)
+	}
+}
