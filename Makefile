@@ -24,10 +24,10 @@ test: ## Run all tests
 	@echo "race detector: $(if $(RACE),on (but for $(EXPLORER)),OFF: no C compiler)"
 	@go vet ./...
 	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) $$(go list ./... | grep -v /explorer$$)
-	go test $(EXPLORER)
+	cd $(EXPLORER) && go test
 
 explore: ## Walk at random through faults for WALK (1m), from SEED if given
-	go test -count=1 -run TestRandomWalk $(EXPLORER) -walk=$(or $(WALK),1m) -seed=$(or $(SEED),0) -timeout=0
+	cd $(EXPLORER) && go test -run TestRandomWalk -walk=$(or $(WALK),1m) -seed=$(or $(SEED),0) -timeout=0
 
 fuzz: ## Fuzz each target for FUZZ (30s)
 	@for target in $$(grep -rno --include=*_test.go 'func Fuzz[A-Za-z]*' . | sed 's/:[0-9]*:func /:/'); do \

@@ -60,7 +60,7 @@ func (m *Meter) Measure(measured rotation.Measurement) {
 	line := map[string]any{
 		"FunctionName": m.function,
 		"SecretArn":    measured.SecretARN,
-		"Step":         string(measured.Step),
+		"Step":         stepName(measured.Step),
 	}
 	d := directive{Namespace: Namespace, Dimensions: [][]string{{"FunctionName"}}}
 	count := func(name string) {
@@ -95,4 +95,14 @@ func (m *Meter) Measure(measured rotation.Measurement) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, _ = m.out.Write(append(encoded, '\n'))
+}
+
+// stepName keeps out what only an event made by hand has: CloudWatch drops a
+// metric with an empty or overlong dimension, and any other makes a new one.
+func stepName(step rotation.Step) string {
+	switch step {
+	case rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret:
+		return string(step)
+	}
+	return "unknown"
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"net"
@@ -73,8 +72,11 @@ func (a *answer) explain() *rotation.AnswerError {
 	if err := json.Unmarshal(a.body, &reply); err != nil || reply.Data == nil && reply.Errors == nil {
 		return is(rotation.Unclear, " with an answer that is not GraphQL")
 	}
+	// Where there is data, the operation was carried out after all
+	// (https://spec.graphql.org/October2021/#sec-Response-Format).
+	executed := bytes.HasPrefix(reply.Data, []byte("{"))
 	for _, e := range reply.Errors {
-		if slices.Contains([]string{"GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED"}, e.Extensions.Code) {
+		if !executed && slices.Contains([]string{"GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED"}, e.Extensions.Code) {
 			return is(rotation.Misconfigured, " with a GraphQL validation error: the API's schema is not the one that was expected")
 		}
 	}
@@ -84,9 +86,12 @@ func (a *answer) explain() *rotation.AnswerError {
 	return is(rotation.Unclear, " without the data that was asked for")
 }
 
+// isHTML reports whether a web page came. JSON that is only labelled as one
+// may be Panther's.
 func (a *answer) isHTML() bool {
-	return strings.HasPrefix(strings.ToLower(a.header.Get("Content-Type")), "text/html") ||
-		bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("<"))
+	body := bytes.TrimSpace(a.body)
+	labelled := strings.HasPrefix(strings.ToLower(a.header.Get("Content-Type")), "text/html")
+	return bytes.HasPrefix(body, []byte("<")) || labelled && !bytes.HasPrefix(body, []byte("{"))
 }
 
 // describeFailure says why there was no answer. It names the kind of failure
@@ -96,18 +101,17 @@ func describeFailure(err error, otherwise string) string {
 		dns         *net.DNSError
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
-		alert       tls.AlertError
-		authority   x509.UnknownAuthorityError
+		network     *net.OpError
 		timeout     interface{ Timeout() bool }
 	)
 	switch {
 	case errors.As(err, &dns):
-		return "the host name was not found"
+		return "the host name could not be resolved"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the connection was refused"
-	case errors.As(err, &certificate), errors.As(err, &authority):
+	case errors.As(err, &certificate):
 		return "the TLS certificate was not accepted"
-	case errors.As(err, &record), errors.As(err, &alert):
+	case errors.As(err, &record), errors.As(err, &network) && network.Op == "remote error": // a TLS alert
 		return "no TLS connection"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return otherwise + " (timeout)"
@@ -119,20 +123,22 @@ func describeFailure(err error, otherwise string) string {
 
 // parseRetryAfter reads both forms of the header
 // (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after); 0 if there is
-// nothing to wait for.
+// nothing to wait for, and never more than a day.
 func parseRetryAfter(header string, now time.Time) time.Duration {
+	const longest = 24 * time.Hour
 	if seconds, err := strconv.Atoi(strings.TrimSpace(header)); err == nil {
-		return time.Duration(min(max(seconds, 0), 24*60*60)) * time.Second
+		return time.Duration(min(max(seconds, 0), int(longest.Seconds()))) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
-		return max(at.Sub(now), 0)
+		return min(max(at.Sub(now), 0), longest)
 	}
 	return 0
 }
 
 // stringAt returns the string at a path of object keys in a JSON text. It
 // reads only as far as that string, so it finds one that arrived whole in an
-// answer that was cut off behind it.
+// answer that was cut off behind it. Of a key that is there twice, it follows
+// the first.
 func stringAt(text []byte, path ...string) (string, bool) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	for depth := 0; ; {

@@ -41,6 +41,9 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err == nil && len(body) == maxAnswer {
+		err = errTooLong
+	}
 	c.answer = answer{status: resp.StatusCode, header: resp.Header, body: body, err: err}
 	return &http.Response{
 		Status:     "200 OK",
@@ -54,4 +57,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-var errNoAnswer = errors.New("no answer")
+var (
+	errNoAnswer = errors.New("no answer")
+	errTooLong  = errors.New("the answer is longer than one that is read whole")
+)

@@ -31,6 +31,12 @@ var _ rotation.Issuer = (*Issuer)(nil)
 func New(u *url.URL, userAgent string) *Issuer {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSHandshakeTimeout = 5 * time.Second
+	// Each call has a connection of its own. One that slept while Lambda froze
+	// the process may be dead, and a call that dies on it leaves open whether
+	// it arrived; a new connection shows that before the request is sent. And
+	// what comes in on an idle connection, such as the rest of an answer with
+	// a wrong Content-Length, net/http would quote in the log.
+	transport.DisableKeepAlives = true
 	return &Issuer{url: u.String(), userAgent: userAgent, transport: transport}
 }
 
@@ -58,11 +64,6 @@ type introspection struct {
 // Rotate calls rotateAPIToken with the token to be rotated. See
 // [rotation.Issuer].
 func (i *Issuer) Rotate(ctx context.Context, token secret.Text) (secret.Text, error) {
-	// A connection that slept while Lambda froze the process may be dead, and
-	// a call that dies on it leaves open whether it arrived. A new connection
-	// can't be told dead after the request was sent, only before.
-	i.transport.CloseIdleConnections()
-
 	answer := i.send(ctx, token, func(client *graphql.Client) error {
 		return client.Mutate(ctx, &rotateAPIToken{}, nil)
 	})

@@ -12,6 +12,7 @@ import (
 var (
 	ErrNoHost     = errors.New("it has no host name; the Panther console shows the API URL under Settings > API Tokens")
 	ErrMalformed  = errors.New("it is not a URL")
+	ErrNoDomain   = errors.New("its host is not a full domain name, such as api.acme.runpanther.net")
 	ErrNotHTTPS   = errors.New("it must begin with https:// (plain http is for a loopback host only)")
 	ErrExtraParts = errors.New("it must not hold a user name, a query or a fragment")
 )
@@ -37,6 +38,10 @@ func ParseURL(s string) (*url.URL, error) {
 		return nil, ErrNoHost
 	case strings.ContainsAny(host, " _/\\"):
 		return nil, ErrMalformed
+	case !strings.ContainsAny(host, ".:") && host != "localhost":
+		// A pasted token would otherwise pass for a host name, and be sent
+		// to a name server.
+		return nil, ErrNoDomain
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(host)):
 		return nil, ErrNotHTTPS
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
@@ -53,8 +58,8 @@ func ParseURL(s string) (*url.URL, error) {
 }
 
 // hasAPISubdomain reports whether host is the domain of a console, to which
-// its API is a subdomain. An address, a host name without a domain and an API
-// Gateway of a self-hosted Panther are not.
+// its API is a subdomain. An address, localhost and an API Gateway of a
+// self-hosted Panther are not.
 func hasAPISubdomain(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return false

@@ -18,8 +18,8 @@ var (
 	ErrEmpty        = errors.New("the secret value is empty")
 	ErrBinary       = errors.New("the secret holds SecretBinary; store the token as SecretString")
 	ErrNotJSON      = errors.New("the secret value starts like a JSON object but is not valid JSON")
-	ErrNoKey        = errors.New("the JSON object has no such key")
-	ErrDuplicateKey = errors.New("the JSON object has the key more than once, so readers would disagree on the token")
+	ErrNoKey        = errors.New("the JSON object does not have the token's key")
+	ErrDuplicateKey = errors.New("the JSON object has the token's key more than once, so readers would disagree on the token")
 	ErrNotString    = errors.New("the token in the JSON object is not a string")
 	ErrNotToken     = errors.New("the token is empty or has characters that an HTTP header cannot carry (white space, control or non-ASCII characters)")
 	ErrTooLarge     = fmt.Errorf("the secret value would be larger than the %d bytes that Secrets Manager stores", MaxBytes)
@@ -34,7 +34,7 @@ type Value struct {
 
 // ParseValue finds the token in text. If text is a JSON object, the token is
 // the string under key; if not, it is text itself without the white space
-// around it. The error is one of the errors above and never quotes text.
+// around it. The error is one of the errors above and quotes neither text nor key.
 func ParseValue(text Text, key string) (Value, error) {
 	s := text.Reveal()
 	trimmed := strings.TrimSpace(s)
@@ -85,11 +85,11 @@ func parseObject(s, key string) (Value, error) {
 			continue
 		}
 		if found {
-			return Value{}, fmt.Errorf("key %q: %w", key, ErrDuplicateKey)
+			return Value{}, ErrDuplicateKey
 		}
 		found = true
 		if raw[0] != '"' {
-			return Value{}, fmt.Errorf("key %q: %w", key, ErrNotString)
+			return Value{}, ErrNotString
 		}
 		var token string
 		if err := json.Unmarshal(raw, &token); err != nil {
@@ -104,7 +104,7 @@ func parseObject(s, key string) (Value, error) {
 		}
 	}
 	if !found {
-		return Value{}, fmt.Errorf("key %q: %w", key, ErrNoKey)
+		return Value{}, ErrNoKey
 	}
 	return v, nil
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -51,11 +51,14 @@ func ReadAWSConfig(getenv func(string) string) (AWSConfig, error) {
 		return s
 	}
 	flag := func(name string) bool {
-		on, err := strconv.ParseBool(first(name))
-		if err != nil && first(name) != "" {
-			problems = append(problems, fmt.Errorf("%s: neither true nor false", name))
+		switch strings.ToLower(first(name)) {
+		case "true":
+			return true
+		case "", "false":
+			return false
 		}
-		return on
+		problems = append(problems, fmt.Errorf("%s: neither true nor false", name))
+		return false
 	}
 
 	c := AWSConfig{
@@ -75,18 +78,23 @@ func ReadAWSConfig(getenv func(string) string) (AWSConfig, error) {
 	if u, err := url.Parse(c.endpoint); err != nil || c.endpoint != "" && (u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
 		problems = append(problems, errors.New("AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL: not a URL"))
 	}
+	if c.endpoint != "" && (c.fips || c.dualStack) {
+		// The SDK would say so only at the first call, and at each.
+		problems = append(problems, errors.New("AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT: no SDK takes them together with AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL; give the URL of the endpoint that you mean"))
+	}
 	return c, errors.Join(problems...)
 }
 
-// NewClient makes a client of Secrets Manager. It adds userAgent to the SDK's
-// User-Agent.
-func NewClient(c AWSConfig, userAgent string) *secretsmanager.Client {
+// NewClient makes a client of Secrets Manager. It adds userAgent, a name and a
+// version with a slash between them, to the SDK's User-Agent.
+func NewClient(c AWSConfig, userAgent string, options ...func(*secretsmanager.Options)) *secretsmanager.Client {
+	name, version, _ := strings.Cut(userAgent, "/") // the SDK would turn the slash into a dash
 	o := secretsmanager.Options{
 		Region: c.region,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return c.credentials, nil
 		}),
-		APIOptions: []func(*smithymiddleware.Stack) error{middleware.AddUserAgentKey(userAgent)},
+		APIOptions: []func(*smithymiddleware.Stack) error{middleware.AddUserAgentKeyValue(name, version)},
 	}
 	if c.endpoint != "" {
 		o.BaseEndpoint = &c.endpoint
@@ -97,5 +105,5 @@ func NewClient(c AWSConfig, userAgent string) *secretsmanager.Client {
 	if c.dualStack {
 		o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
 	}
-	return secretsmanager.New(o)
+	return secretsmanager.New(o, options...)
 }

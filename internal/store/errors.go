@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
@@ -14,7 +15,7 @@ import (
 type Error struct {
 	Operation string
 	// Code is AWS's error code, such as AccessDeniedException; empty if no
-	// answer came.
+	// answer came, or none that can be read. Message then says so.
 	Code string
 	// Message is AWS's message where the code is one whose messages speak of
 	// permissions, keys and state; other messages can quote the request.
@@ -37,13 +38,14 @@ func (e *Error) Error() string {
 }
 
 // speakingCodes are the errors whose messages tell an operator what to mend.
+// InvalidSignatureException is not one of them: its message quotes the signed
+// headers, and with them the session token of the function's role.
 var speakingCodes = []string{
 	"AccessDeniedException",
 	"DecryptionFailure",
 	"EncryptionFailure",
 	"ExpiredTokenException",
 	"InvalidRequestException",
-	"InvalidSignatureException",
 	"ResourceExistsException",
 	"ResourceNotFoundException",
 	"UnrecognizedClientException",
@@ -55,7 +57,9 @@ func explain(operation string, err error) error {
 		return nil
 	}
 	e := &Error{Operation: operation}
-	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+	response, ok := errors.AsType[*awshttp.ResponseError](err)
+	answered := ok && response.HTTPStatusCode() != 0
+	if answered {
 		e.RequestID = response.ServiceRequestID()
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
@@ -65,9 +69,12 @@ func explain(operation string, err error) error {
 		}
 		return e
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		e.Message = "no answer in time"
-	} else {
+	case answered:
+		e.Message = "HTTP status " + strconv.Itoa(response.HTTPStatusCode()) + " with an answer that cannot be read; check what answers at the endpoint"
+	default:
 		e.Message = "no answer; check the network path to Secrets Manager"
 	}
 	return e

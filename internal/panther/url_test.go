@@ -1,0 +1,98 @@
+package panther
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestParseURLTakesEveryFormPeopleHave(t *testing.T) {
+	for given, want := range map[string]string{
+		// As the console shows it, as users of other tools have it.
+		"https://api.acme.runpanther.net/public/graphql": "https://api.acme.runpanther.net/public/graphql",
+		"https://api.acme.runpanther.net":                "https://api.acme.runpanther.net/public/graphql",
+		"https://api.acme.runpanther.net/":               "https://api.acme.runpanther.net/public/graphql",
+		"https://acme.runpanther.net":                    "https://api.acme.runpanther.net/public/graphql",
+		"https://acme.runpanther.net/":                   "https://api.acme.runpanther.net/public/graphql",
+		"acme.runpanther.net":                            "https://api.acme.runpanther.net/public/graphql",
+		"api.acme.runpanther.net":                        "https://api.acme.runpanther.net/public/graphql",
+		"api.acme.runpanther.net/public/graphql":         "https://api.acme.runpanther.net/public/graphql",
+		" acme.runpanther.net\n":                         "https://api.acme.runpanther.net/public/graphql",
+		"HTTPS://acme.runpanther.net":                    "https://api.acme.runpanther.net/public/graphql",
+		"https://API.acme.runpanther.net":                "https://API.acme.runpanther.net/public/graphql",
+		"https://acme.runpanther.net:8443":               "https://api.acme.runpanther.net:8443/public/graphql",
+		"https://panther.example.org":                    "https://api.panther.example.org/public/graphql",
+
+		// A path that is given is used as given, and its host with it.
+		"https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql": "https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql",
+		"https://acme.runpanther.net/public/graphql":                           "https://acme.runpanther.net/public/graphql",
+		"https://api.acme.runpanther.net/public/graphql/":                      "https://api.acme.runpanther.net/public/graphql/",
+		"https://api.acme.runpanther.net/a%2Fb":                                "https://api.acme.runpanther.net/a%2Fb",
+
+		// No console stands behind these hosts.
+		"https://abc123.execute-api.eu-west-1.amazonaws.com":     "https://abc123.execute-api.eu-west-1.amazonaws.com/public/graphql",
+		"https://abc123.execute-api.cn-north-1.amazonaws.com.cn": "https://abc123.execute-api.cn-north-1.amazonaws.com.cn/public/graphql",
+		"https://192.0.2.7":                "https://192.0.2.7/public/graphql",
+		"https://[2001:db8::7]:8443":       "https://[2001:db8::7]:8443/public/graphql",
+		"https://localhost:8443":           "https://localhost:8443/public/graphql",
+		"http://localhost:8080":            "http://localhost:8080/public/graphql",
+		"http://LOCALHOST:8080":            "http://LOCALHOST:8080/public/graphql",
+		"http://127.0.0.1:8080/v1/graphql": "http://127.0.0.1:8080/v1/graphql",
+		"http://127.8.8.8:8080":            "http://127.8.8.8:8080/public/graphql",
+		"http://[::1]:8080":                "http://[::1]:8080/public/graphql",
+	} {
+		t.Run(given, func(t *testing.T) {
+			u, err := ParseURL(given)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := u.String(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			again, err := ParseURL(u.String())
+			if err != nil || again.String() != want {
+				t.Errorf("its result became %v (%v) when read again", again, err)
+			}
+		})
+	}
+}
+
+func TestParseURLRefusesWithoutEchoing(t *testing.T) {
+	for given, want := range map[string]error{
+		"":                                          ErrNoHost,
+		"  ":                                        ErrNoHost,
+		"https://":                                  ErrNoHost,
+		"https:///public/graphql":                   ErrNoHost,
+		"http://acme.runpanther.net":                ErrNotHTTPS,
+		"http://192.0.2.7":                          ErrNotHTTPS,
+		"http://0.0.0.0":                            ErrNotHTTPS,
+		"http://127.0.0.1.example.org":              ErrNotHTTPS,
+		"http://localhost.example.org":              ErrNotHTTPS,
+		"http://[2001:db8::1]":                      ErrNotHTTPS,
+		"ftp://acme.runpanther.net":                 ErrNotHTTPS,
+		"wss://localhost":                           ErrNotHTTPS,
+		"https:acme.runpanther.net":                 ErrMalformed,
+		"https://acme runpanther.net":               ErrMalformed,
+		"https://acme_x.runpanther.net":             ErrMalformed,
+		"https://acme.runpanther.net:port":          ErrMalformed,
+		"https://%zz.runpanther.net":                ErrMalformed,
+		"https://acme.runpanther.net\x00":           ErrMalformed,
+		"https://pAsTeD01tOkEn@acme.example":        ErrExtraParts,
+		"https://acme.example/?pAsTeD01tOkEn":       ErrExtraParts,
+		"https://acme.example/?":                    ErrExtraParts,
+		"https://acme.example/graphql#pAsTeD01tOkE": ErrExtraParts,
+		"pAsTeD01tOkEn":                             ErrNoDomain,
+		"https://pAsTeD01tOkEn":                     ErrNoDomain,
+		"pAsTeD01_tOkEn":                            ErrMalformed,
+	} {
+		t.Run(given, func(t *testing.T) {
+			u, err := ParseURL(given)
+			if !errors.Is(err, want) {
+				t.Fatalf("got %v (%v), want %v", err, u, want)
+			}
+			if strings.Contains(strings.ToLower(err.Error()), "pasted01") {
+				t.Errorf("the error echoes what was given: %v", err)
+			}
+		})
+	}
+}
