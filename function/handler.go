@@ -17,9 +17,18 @@ import (
 
 // handler takes the events of Secrets Manager.
 type handler struct {
-	rotator *rotation.Rotator
+	rotator rotator
 	log     *slog.Logger
 }
+
+// rotator carries out rotation steps: a [rotation.Rotator].
+type rotator interface {
+	Handle(ctx context.Context, log *slog.Logger, req rotation.Request) error
+}
+
+// notAnEvent leaves out what JSON has to say of the event, which could quote the
+// RotationToken.
+const notAnEvent = "the event is not a Secrets Manager rotation event; start a rotation with: aws secretsmanager rotate-secret --secret-id …"
 
 var _ lambda.Handler = (*handler)(nil)
 
@@ -32,10 +41,8 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 	var event events.SecretsManagerSecretRotationEvent
 	if err := json.Unmarshal(payload, &event); err != nil {
-		// The JSON error is left out: it could quote the RotationToken.
-		const message = "the event is not a Secrets Manager rotation event; start a rotation with: aws secretsmanager rotate-secret --secret-id …"
-		log.Error("step failed", "kind", string(rotation.BadEvent), "error", message)
-		return nil, messages.InvokeResponse_Error{Type: string(rotation.BadEvent), Message: message}
+		log.Error("step failed", "kind", string(rotation.BadEvent), "error", notAnEvent)
+		return nil, messages.InvokeResponse_Error{Type: string(rotation.BadEvent), Message: notAnEvent}
 	}
 	err := h.rotator.Handle(ctx, log, rotation.Request{
 		Step:          rotation.Step(event.Step),
