@@ -10,7 +10,9 @@ import (
 // finishSecret moves AWSCURRENT to the version. If AWSCURRENT moves meanwhile,
 // it looks again and decides by what it then sees.
 func (inv *invocation) finishSecret(ctx context.Context) error {
-	inv.awaitReplicas(ctx)
+	if done, err := inv.awaitReplicas(ctx); done || err != nil {
+		return err
+	}
 
 	wait := newBackoff()
 	for attempt := 1; ; attempt++ {
@@ -46,24 +48,25 @@ func (inv *invocation) finished(from string) {
 // every region: moving a second label before that can leave the replication
 // hanging (https://github.com/square/password-rotation-lambda/pull/12).
 // Consumers need the new token more than a replica needs order, so in the end
-// the label moves anyway.
-func (inv *invocation) awaitReplicas(ctx context.Context) {
+// the label moves anyway. The result is that of checkLabels.
+func (inv *invocation) awaitReplicas(ctx context.Context) (done bool, err error) {
 	started := time.Now()
-	for wait := newBackoff(); ; {
-		i := slices.IndexFunc(inv.described.Replicas, func(r Replica) bool { return r.Status == "InProgress" })
-		if i < 0 {
-			break
-		}
+	for wait := newBackoff(); inv.isReplicating(); {
 		if time.Since(started) > replicaTime || !wait.pause(ctx, 0) {
 			break
 		}
-		if err := inv.describe(ctx); err != nil {
-			inv.log.Warn("could not look whether the replicas are in sync", "error", err.Error())
+		if done, err := inv.checkLabels(ctx); done || err != nil {
+			return done, err
 		}
 	}
 	for _, r := range inv.described.Replicas {
-		if r.Status != "InSync" {
+		if r.Status != replicaInSync {
 			inv.log.Warn("a replica is not in sync; moving AWSCURRENT all the same", "region", r.Region, "status", r.Status)
 		}
 	}
+	return false, nil
+}
+
+func (inv *invocation) isReplicating() bool {
+	return slices.ContainsFunc(inv.described.Replicas, func(r Replica) bool { return r.Status == replicaInProgress })
 }

@@ -83,6 +83,12 @@ func (d Description) carries(versionID, label string) bool {
 	return slices.Contains(d.Labels[versionID], label)
 }
 
+// What Secrets Manager says of a replica, besides Failed.
+const (
+	replicaInSync     = "InSync"
+	replicaInProgress = "InProgress"
+)
+
 // Replica is the copy of a secret in another region.
 type Replica struct {
 	Region string

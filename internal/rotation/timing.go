@@ -26,6 +26,9 @@ const (
 	// for another.
 	callTime = 5 * time.Second
 
+	// lastAttempt is when to try for the last time, before the margin.
+	lastAttempt = 2 * time.Second
+
 	// margin is left before Lambda's deadline, for the last log lines.
 	margin = time.Second
 
@@ -56,12 +59,16 @@ type backoff struct{ next, longest time.Duration }
 
 func newBackoff() backoff { return backoff{500 * time.Millisecond, 8 * time.Second} }
 
-// pause waits for the next attempt, or for as long as the other side asked. It
-// returns false, at once, if there would be no time left after it.
+// pause waits for the next attempt, or for as long as the other side asked. Where
+// the deadline comes first, it leaves time for one last attempt. It returns false,
+// at once, if there is no time for that either.
 func (b *backoff) pause(ctx context.Context, retryAfter time.Duration) bool {
 	wait := max(b.next, retryAfter)
 	b.next = min(2*b.next, b.longest)
-	return sleep(ctx, wait)
+	if retryAfter < wait {
+		wait = min(wait, timeLeft(ctx)-lastAttempt)
+	}
+	return wait > 0 && sleep(ctx, wait)
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
