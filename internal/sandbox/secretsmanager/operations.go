@@ -1,0 +1,358 @@
+package secretsmanager
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+var (
+	nameForm    = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+	tokenLength = [2]int{32, 64} // of a ClientRequestToken
+)
+
+// versionID checks a ClientRequestToken, which becomes a version id, or makes one.
+func versionID(token string) (string, *apiError) {
+	if token == "" {
+		return newVersionID(), nil
+	}
+	if len(token) < tokenLength[0] || len(token) > tokenLength[1] {
+		return "", errParameter("ClientRequestToken must be %d-%d characters long.", tokenLength[0], tokenLength[1])
+	}
+	return token, nil
+}
+
+// newValue checks what CreateSecret and PutSecretValue store; nil if there is
+// nothing.
+func newValue(text *string, binary []byte) (*value, *apiError) {
+	switch {
+	case text != nil && binary != nil:
+		return nil, errParameter("You can't specify both a binary secret value and a string secret value in the same secret.")
+	case text != nil && *text == "":
+		return nil, errParameter("You must provide a non-empty SecretString.")
+	case text != nil && len(*text) > maxValue, len(binary) > maxValue:
+		return nil, errValidation("1 validation error detected: the secret value must have length less than or equal to %d", maxValue)
+	case text == nil && binary == nil:
+		return nil, nil
+	}
+	return &value{text: text, binary: binary}, nil
+}
+
+type versionOutput struct {
+	ARN           string
+	Name          string
+	VersionId     string   `json:",omitempty"`
+	VersionStages []string `json:",omitempty"`
+}
+
+func (s *Server) createSecret(call *Call, in struct {
+	Name, Description, ClientRequestToken string
+	SecretString                          *string
+	SecretBinary                          []byte
+}) (any, *apiError) {
+	call.SecretID = in.Name
+	if !nameForm.MatchString(in.Name) {
+		return nil, errValidation("Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
+	}
+	id, failure := versionID(in.ClientRequestToken)
+	if failure != nil {
+		return nil, failure
+	}
+	val, failure := newValue(in.SecretString, in.SecretBinary)
+	if failure != nil {
+		return nil, failure
+	}
+	for _, other := range s.secrets {
+		if other.name == in.Name && !other.deleted.IsZero() {
+			return nil, clientError("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
+		}
+		if other.name == in.Name {
+			if v := other.version(in.ClientRequestToken); v != nil && val != nil && v.value != nil && v.value.equals(val) {
+				return versionOutput{ARN: other.arn, Name: other.name, VersionId: v.id}, nil
+			}
+			return nil, errSecretExists(in.Name)
+		}
+	}
+	now := s.now()
+	sec := &secret{
+		arn:         "arn:" + partition(s.options.Region) + ":secretsmanager:" + s.options.Region + ":" + s.options.AccountID + ":secret:" + in.Name + arnSuffix(),
+		name:        in.Name,
+		description: in.Description,
+		created:     now,
+		changed:     now,
+	}
+	s.secrets = append(s.secrets, sec)
+	out := versionOutput{ARN: sec.arn, Name: sec.name}
+	if val != nil {
+		if _, _, failure := sec.put(id, []string{labelCurrent}, val, now); failure != nil {
+			return nil, failure
+		}
+		out.VersionId = id
+	}
+	return out, nil
+}
+
+func partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	}
+	return "aws"
+}
+
+type description struct {
+	ARN, Name          string
+	Description        string              `json:",omitempty"`
+	RotationEnabled    *bool               `json:",omitempty"`
+	RotationLambdaARN  string              `json:",omitempty"`
+	RotationRules      *rotationRules      `json:",omitempty"`
+	LastRotatedDate    *epoch              `json:",omitempty"`
+	LastChangedDate    *epoch              `json:",omitempty"`
+	LastAccessedDate   *epoch              `json:",omitempty"`
+	NextRotationDate   *epoch              `json:",omitempty"`
+	DeletedDate        *epoch              `json:",omitempty"`
+	CreatedDate        *epoch              `json:",omitempty"`
+	VersionIdsToStages map[string][]string `json:",omitempty"`
+	// SecretVersionsToStages is what ListSecrets calls the same thing.
+	SecretVersionsToStages map[string][]string `json:",omitempty"`
+}
+
+func (sec *secret) describe() description {
+	d := description{
+		ARN: sec.arn, Name: sec.name, Description: sec.description,
+		RotationLambdaARN: sec.rotation.functionARN,
+		RotationRules:     sec.rotation.rules,
+		LastRotatedDate:   stamp(sec.rotation.last),
+		LastChangedDate:   stamp(sec.changed),
+		LastAccessedDate:  stamp(sec.accessed),
+		NextRotationDate:  stamp(sec.rotation.next),
+		DeletedDate:       stamp(sec.deleted),
+		CreatedDate:       stamp(sec.created),
+	}
+	if sec.rotation.functionARN != "" {
+		enabled := sec.rotation.enabled
+		d.RotationEnabled = &enabled
+	}
+	return d
+}
+
+// stages has the labels of each version that carries any.
+func (sec *secret) stages() map[string][]string {
+	stages := map[string][]string{}
+	for _, v := range sec.versions {
+		if len(v.labels) > 0 {
+			stages[v.id] = slices.Clone(v.labels)
+		}
+	}
+	return stages
+}
+
+func (s *Server) describeSecret(_ *Call, in struct{ SecretId string }) (any, *apiError) {
+	i := slices.IndexFunc(s.secrets, func(sec *secret) bool { return sec.isNamedBy(in.SecretId) })
+	if i < 0 {
+		return nil, errSecretNotFound()
+	}
+	d := s.secrets[i].describe()
+	d.VersionIdsToStages = s.secrets[i].stages()
+	return d, nil
+}
+
+func (s *Server) getSecretValue(call *Call, in struct{ SecretId, VersionId, VersionStage string }) (any, *apiError) {
+	call.VersionID = in.VersionId
+	sec, failure := s.find(in.SecretId)
+	if failure != nil {
+		return nil, failure
+	}
+	v, failure := sec.find(in.VersionId, in.VersionStage)
+	if failure != nil {
+		return nil, failure
+	}
+	if time.Since(s.realTime(v.value.stored)) < s.options.ReadLag {
+		return nil, errVersionNotFound(v.id)
+	}
+	call.VersionID, call.Stages = v.id, slices.Clone(v.labels)
+	sec.accessed = s.now().Truncate(24 * time.Hour)
+	return struct {
+		ARN, Name, VersionId string
+		SecretString         *string `json:",omitempty"`
+		SecretBinary         []byte  `json:",omitempty"`
+		VersionStages        []string
+		CreatedDate          epoch
+	}{sec.arn, sec.name, v.id, v.value.text, v.value.binary, slices.Clone(v.labels), epoch(v.created)}, nil
+}
+
+// realTime is the real time at which the service's clock showed t.
+func (s *Server) realTime(t time.Time) time.Time {
+	return s.started.Add(time.Duration(float64(t.Sub(s.started)) / s.options.Speed))
+}
+
+func (s *Server) putSecretValue(call *Call, in struct {
+	SecretId, ClientRequestToken, RotationToken string
+	SecretString                                *string
+	SecretBinary                                []byte
+	VersionStages                               []string
+}) (any, *apiError) {
+	sec, failure := s.find(in.SecretId)
+	if failure != nil {
+		return nil, failure
+	}
+	id, failure := versionID(in.ClientRequestToken)
+	if failure != nil {
+		return nil, failure
+	}
+	labels := in.VersionStages
+	if labels == nil {
+		labels = []string{labelCurrent}
+	}
+	call.VersionID, call.Stages = id, labels
+	if len(labels) == 0 || slices.Contains(labels, "") {
+		return nil, errValidation("1 validation error detected: VersionStages must have length greater than or equal to 1")
+	}
+	val, failure := newValue(in.SecretString, in.SecretBinary)
+	if failure != nil {
+		return nil, failure
+	}
+	if val == nil {
+		return nil, errParameter("You must provide either SecretString or SecretBinary.")
+	}
+	before := sec.labelled(labelCurrent)
+	v, ignored, failure := sec.put(id, labels, val, s.now())
+	if failure != nil {
+		return nil, failure
+	}
+	call.Ignored = ignored
+	if !ignored && sec.labelled(labelCurrent) != before {
+		s.abandon(sec)
+		sec.rotation.plan(s.now())
+	}
+	return versionOutput{sec.arn, sec.name, v.id, slices.Clone(v.labels)}, nil
+}
+
+func (s *Server) updateSecretVersionStage(call *Call, in struct{ SecretId, VersionStage, MoveToVersionId, RemoveFromVersionId string }) (any, *apiError) {
+	call.VersionID, call.Stages = in.MoveToVersionId, []string{in.VersionStage}
+	sec, failure := s.find(in.SecretId)
+	if failure != nil {
+		return nil, failure
+	}
+	if in.VersionStage == "" {
+		return nil, errValidation("1 validation error detected: VersionStage must have length greater than or equal to 1")
+	}
+	if failure := sec.move(in.VersionStage, in.MoveToVersionId, in.RemoveFromVersionId, s.now()); failure != nil {
+		return nil, failure
+	}
+	return versionOutput{ARN: sec.arn, Name: sec.name}, nil
+}
+
+// page cuts a list for MaxResults and NextToken. The token is the number of the
+// first item that was not shown.
+func page[T any](items []T, maxResults int, token string, most int) ([]T, string, *apiError) {
+	first := 0
+	for i := range len(items) + 1 {
+		if token == pageToken(i) {
+			first = i
+		}
+	}
+	if token != "" && first == 0 {
+		return nil, "", clientError("InvalidNextTokenException", "Invalid NextToken.")
+	}
+	if maxResults < 0 || maxResults > most {
+		return nil, "", errValidation("1 validation error detected: MaxResults must be between 1 and %d", most)
+	}
+	if maxResults == 0 {
+		maxResults = most
+	}
+	end := min(first+maxResults, len(items))
+	if end == len(items) {
+		return items[first:], "", nil
+	}
+	return items[first:end], pageToken(end), nil
+}
+
+func (s *Server) listSecretVersionIDs(_ *Call, in struct {
+	SecretId, NextToken string
+	MaxResults          int
+	IncludeDeprecated   bool
+}) (any, *apiError) {
+	sec, failure := s.find(in.SecretId)
+	if failure != nil {
+		return nil, failure
+	}
+	type entry struct {
+		VersionId     string
+		VersionStages []string `json:",omitempty"`
+		CreatedDate   epoch
+	}
+	entries := []entry{}
+	for _, v := range sec.versions {
+		if len(v.labels) > 0 || in.IncludeDeprecated {
+			entries = append(entries, entry{v.id, slices.Clone(v.labels), epoch(v.created)})
+		}
+	}
+	entries, next, failure := page(entries, in.MaxResults, in.NextToken, 100)
+	if failure != nil {
+		return nil, failure
+	}
+	return struct {
+		ARN, Name string
+		Versions  []entry
+		NextToken string `json:",omitempty"`
+	}{sec.arn, sec.name, entries, next}, nil
+}
+
+func (s *Server) listSecrets(_ *Call, in struct {
+	NextToken              string
+	MaxResults             int
+	IncludePlannedDeletion bool
+}) (any, *apiError) {
+	list := []description{}
+	for _, sec := range s.secrets {
+		if sec.deleted.IsZero() || in.IncludePlannedDeletion {
+			d := sec.describe()
+			d.SecretVersionsToStages = sec.stages()
+			list = append(list, d)
+		}
+	}
+	list, next, failure := page(list, in.MaxResults, in.NextToken, 100)
+	if failure != nil {
+		return nil, failure
+	}
+	return struct {
+		SecretList []description
+		NextToken  string `json:",omitempty"`
+	}{list, next}, nil
+}
+
+func (s *Server) deleteSecret(_ *Call, in struct {
+	SecretId                   string
+	RecoveryWindowInDays       *int
+	ForceDeleteWithoutRecovery bool
+}) (any, *apiError) {
+	sec, failure := s.find(in.SecretId)
+	if failure != nil {
+		return nil, failure
+	}
+	days := 30
+	if in.RecoveryWindowInDays != nil {
+		days = *in.RecoveryWindowInDays
+	}
+	switch {
+	case in.ForceDeleteWithoutRecovery && in.RecoveryWindowInDays != nil:
+		return nil, errParameter("You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.")
+	case days < 7 || days > 30:
+		return nil, errParameter("The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).")
+	}
+	now := s.now()
+	sec.deleted, sec.rotation.next = now, time.Time{}
+	gone := now.Add(time.Duration(days) * 24 * time.Hour)
+	if in.ForceDeleteWithoutRecovery {
+		gone = now
+		s.secrets = slices.DeleteFunc(s.secrets, func(other *secret) bool { return other == sec })
+	}
+	return struct {
+		ARN, Name    string
+		DeletionDate epoch
+	}{sec.arn, sec.name, epoch(gone)}, nil
+}

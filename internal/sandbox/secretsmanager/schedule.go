@@ -1,0 +1,101 @@
+package secretsmanager
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// schedule is how a secret is rotated, and when next.
+type schedule struct {
+	enabled     bool
+	functionARN string
+	rules       *rotationRules
+	last, next  time.Time // on the service's clock
+	working     bool      // a rotation is under way
+}
+
+// rotationRules are as the API has them
+// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html).
+type rotationRules struct {
+	AutomaticallyAfterDays int    `json:",omitempty"`
+	Duration               string `json:",omitempty"`
+	ScheduleExpression     string `json:",omitempty"`
+}
+
+var (
+	rateForm     = regexp.MustCompile(`^rate\(\s*(\d{1,4})\s+(hours?|days?)\s*\)$`)
+	durationForm = regexp.MustCompile(`^[0-9]{1,2}h$`)
+)
+
+func (r *rotationRules) check() *apiError {
+	switch {
+	case r.AutomaticallyAfterDays != 0 && r.ScheduleExpression != "":
+		return errParameter("You can't specify both AutomaticallyAfterDays and ScheduleExpression.")
+	case r.AutomaticallyAfterDays < 0 || r.AutomaticallyAfterDays > 1000:
+		return errValidation("1 validation error detected: AutomaticallyAfterDays must be between 1 and 1000")
+	case r.Duration != "" && !durationForm.MatchString(r.Duration):
+		return errValidation("1 validation error detected: Duration must be a number of hours such as 3h")
+	case strings.HasPrefix(r.ScheduleExpression, "cron("):
+		return errParameter("The sandbox does not run cron() expressions. Use rate(n hours), rate(n days) or AutomaticallyAfterDays.")
+	case r.ScheduleExpression != "" && r.interval() == 0:
+		return errParameter("The ScheduleExpression is invalid. Use rate(n hours) with at least 4 hours, or rate(n days).")
+	}
+	return nil
+}
+
+// interval is the time between rotations; 0 if there is no schedule, or one that
+// Secrets Manager does not take: it rotates every four hours at the most.
+func (r *rotationRules) interval() time.Duration {
+	if r == nil {
+		return 0
+	}
+	if r.AutomaticallyAfterDays > 0 {
+		return time.Duration(r.AutomaticallyAfterDays) * 24 * time.Hour
+	}
+	parts := rateForm.FindStringSubmatch(r.ScheduleExpression)
+	if parts == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(parts[1])
+	interval := time.Duration(n) * time.Hour
+	if strings.HasPrefix(parts[2], "day") {
+		interval *= 24
+	}
+	if interval < 4*time.Hour {
+		return 0
+	}
+	return interval
+}
+
+// plan sets the next rotation, counted from now.
+func (c *schedule) plan(now time.Time) {
+	c.next = time.Time{}
+	if interval := c.rules.interval(); c.enabled && interval > 0 {
+		c.next = now.Add(interval)
+	}
+}
+
+// runSchedules starts rotations when they are due, until the service ends.
+func (s *Server) runSchedules() {
+	const look = 20 * time.Millisecond
+	for s.pause(look) {
+		s.mu.Lock()
+		now := s.now()
+		for _, sec := range s.secrets {
+			due := sec.rotation.next
+			if due.IsZero() || now.Before(due) || sec.rotation.working || !sec.deleted.IsZero() {
+				continue
+			}
+			sec.rotation.plan(now)
+			id := newVersionID()
+			if pending := sec.labelled(labelPending); pending != nil && !pending.has(labelCurrent) {
+				id = pending.id
+			}
+			s.begin(sec, id, nil)
+			s.start(sec, id, s.rotate)
+		}
+		s.mu.Unlock()
+	}
+}

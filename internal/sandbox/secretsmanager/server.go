@@ -1,0 +1,184 @@
+// Package secretsmanager stands in for AWS Secrets Manager: in memory, on the
+// real wire protocol, so that the aws CLI and every SDK work with it. It drives
+// rotations as the real service does.
+//
+// It follows AWS's documentation and what others recorded of the real service.
+// It leaves out what rotation does not concern: resource policies, replication,
+// tags, KMS keys, RestoreSecret and the checking of signatures.
+package secretsmanager
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Invoke runs the rotation function with an event, and returns when it is done,
+// with an error if the function failed.
+type Invoke func(ctx context.Context, functionARN string, event []byte) error
+
+// Options are the sandbox's settings. The zero value is a well-behaved service
+// that cannot rotate.
+type Options struct {
+	// Region and AccountID go into ARNs: eu-west-1 and 123456789012 by default.
+	Region, AccountID string
+
+	// Invoke runs rotation functions, and HasFunction tells which there are. nil:
+	// there is none.
+	Invoke      Invoke
+	HasFunction func(functionARN string) bool
+
+	// Speed is how many times as fast as real time the service's clock runs, on
+	// which schedules and dates are. 0 means 1.
+	Speed float64
+
+	// RotationAttempts is how often a rotation is run in all when a step fails,
+	// and RetryPause the real time between: 3 times and 2 s by default. AWS says
+	// only "multiple times".
+	RotationAttempts int
+	RetryPause       time.Duration
+
+	// ReadLag is a habit of the real service: for so long, GetSecretValue does
+	// not see a value that was just stored
+	// (https://github.com/aws/aws-sdk-js-v3/issues/7701).
+	ReadLag time.Duration
+
+	// ThrottleEvery is another: every nth request is turned away with
+	// ThrottlingException. 0 means none.
+	ThrottleEvery int
+
+	// OnCall is told of each request when it is done, OnEvent of what happens in
+	// rotations. Neither is told a value. They may be called from several
+	// goroutines at once.
+	OnCall  func(Call)
+	OnEvent func(Event)
+
+	// Fault, for tests, is asked at each request whether it goes wrong.
+	Fault func(operation, secretID string) *Fault
+}
+
+// Call is one request. Stages and VersionID are those of the request, or of the
+// version that it read.
+type Call struct {
+	Time      time.Time
+	Operation string
+	SecretID  string
+	VersionID string
+	Stages    []string
+	ErrorCode string // empty if it succeeded
+	Duration  time.Duration
+	Ignored   bool // a PutSecretValue that changed nothing
+}
+
+// Event is a stage of a rotation. Names are those of AWS's CloudTrail service
+// events (RotationStarted, RotationSucceeded, RotationFailed, RotationAbandoned,
+// TestRotationStarted, TestRotationSucceeded, TestRotationFailed), and StepStarted,
+// StepSucceeded and StepFailed for the steps between.
+type Event struct {
+	Time      time.Time
+	Name      string
+	SecretARN string
+	VersionID string
+	Step      string
+	Duration  time.Duration
+	Err       error
+}
+
+// Fault is a request that goes wrong: an error answer (HTTPStatus 500 by
+// default), no answer, or a broken connection; before the request took effect or
+// after it.
+type Fault struct {
+	Code, Message  string
+	HTTPStatus     int
+	AfterEffect    bool
+	Hang           bool
+	DropConnection bool
+}
+
+// Server is the service. It is an http.Handler.
+type Server struct {
+	options  Options
+	started  time.Time
+	requests atomic.Int64
+
+	mu      sync.Mutex
+	secrets []*secret
+
+	life    context.Context
+	end     context.CancelFunc
+	working sync.WaitGroup
+	idle    *sync.Cond // of mu: a rotation has come to its end
+	running int        // rotations, guarded by mu
+}
+
+// New starts a service. Close ends it.
+func New(o Options) *Server {
+	if o.Region == "" {
+		o.Region = "eu-west-1"
+	}
+	if o.AccountID == "" {
+		o.AccountID = "123456789012"
+	}
+	if o.Speed == 0 {
+		o.Speed = 1
+	}
+	if o.RotationAttempts == 0 {
+		o.RotationAttempts = 3
+	}
+	if o.RetryPause == 0 {
+		o.RetryPause = 2 * time.Second
+	}
+	if o.HasFunction == nil {
+		o.HasFunction = func(string) bool { return false }
+	}
+	s := &Server{options: o, started: time.Now()}
+	s.idle = sync.NewCond(&s.mu)
+	s.life, s.end = context.WithCancel(context.Background())
+	s.working.Go(s.runSchedules)
+	return s
+}
+
+// Close stops schedules and rotations, and returns when they have stopped.
+func (s *Server) Close() {
+	s.end()
+	s.working.Wait()
+}
+
+// AwaitIdle returns when no rotation is running.
+func (s *Server) AwaitIdle(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.idle.Broadcast()
+	})
+	defer stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.running > 0 {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.idle.Wait()
+	}
+	return nil
+}
+
+// now is the time on the service's clock.
+func (s *Server) now() time.Time {
+	return s.started.Add(time.Duration(float64(time.Since(s.started)) * s.options.Speed))
+}
+
+// find returns the secret that id names. Those marked for deletion are an error.
+func (s *Server) find(id string) (*secret, *apiError) {
+	for _, sec := range s.secrets {
+		if !sec.isNamedBy(id) {
+			continue
+		}
+		if !sec.deleted.IsZero() {
+			return nil, errDeleted()
+		}
+		return sec, nil
+	}
+	return nil, errSecretNotFound()
+}
