@@ -21,7 +21,7 @@ const (
 
 	doMendTestEndpoint = "The secret is unchanged by this step. Set PANTHER_API_URL to the API URL that the Panther console shows under Settings > API Tokens, such as https://api.acme.runpanther.net/public/graphql, then: aws secretsmanager rotate-secret --secret-id <secret>"
 
-	doMendPending = "AWSPENDING carries a value that this function did not store. To drop it: aws secretsmanager update-secret-version-stage --secret-id <secret> --version-stage AWSPENDING --remove-from-version-id <version>"
+	doMendPending = "Do not remove AWSPENDING: this version may hold the only living token, in a form that this function does not take. Was SECRET_TOKEN_KEY changed since the rotation began? To look at it: aws secretsmanager get-secret-value --secret-id <secret> --version-id <version>"
 
 	doWait = "The token was not rotated; Secrets Manager repeats the rotation. If it stays: check that the function can reach PANTHER_API_URL (subnet route, NAT, DNS, TLS inspection)."
 
@@ -39,5 +39,5 @@ const (
 )
 
 func (inv *invocation) fillIn(do string) string {
-	return strings.NewReplacer("<secret>", inv.secretARN, "<version>", inv.VersionID).Replace(do)
+	return strings.ReplaceAll(strings.ReplaceAll(do, "<secret>", inv.secretARN), "<version>", inv.VersionID)
 }
