@@ -7,8 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
+
+// buildFlags are those of "make build".
+var buildFlags = []string{"-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w"}
 
 // Build builds the function for this machine, otherwise as "make build" does,
 // and returns the path of the binary in dir. It needs Go, and a working directory
@@ -18,8 +22,8 @@ func Build(ctx context.Context, dir string) (string, error) {
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", binary, "panther-token-rotation/function")
+	arguments := slices.Concat([]string{"build"}, buildFlags, []string{"-o", binary, "panther-token-rotation/function"})
+	build := exec.CommandContext(ctx, "go", arguments...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	output, err := build.CombinedOutput()
 	if ctx.Err() != nil {
