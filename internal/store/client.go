@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smithymiddleware "github.com/aws/smithy-go/middleware"
 )
@@ -94,6 +96,10 @@ func NewClient(c AWSConfig, userAgent string, options ...func(*secretsmanager.Op
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return c.credentials, nil
 		}),
+		// The SDK's three attempts have to fit into the time that rotation gives
+		// a call, which has retries of its own around them. The default lets one
+		// pause take 20 s.
+		Retryer:    retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Second }),
 		APIOptions: []func(*smithymiddleware.Stack) error{middleware.AddUserAgentKeyValue(name, version)},
 	}
 	if c.endpoint != "" {
