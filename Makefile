@@ -9,10 +9,10 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Rotate a token in the sandbox and show each step
-	@go run ./internal/sandbox/cmd/demo $(ARGS)
+	@go build -o build/demo ./internal/sandbox/cmd/demo && exec build/demo $(ARGS)
 
 sandbox: ## Keep the sandbox running, for the ordinary aws CLI; Ctrl-C ends it
-	@go run ./internal/sandbox/cmd/sandbox $(ARGS)
+	@go build -o build/sandbox ./internal/sandbox/cmd/sandbox && exec build/sandbox $(ARGS)
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && [ "$$(go env GOHOSTARCH)" = "$$(go env GOARCH)" ] && echo -race)

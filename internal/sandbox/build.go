@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 )
 
 // buildFlags are those of "make build".
@@ -24,7 +25,10 @@ func Build(ctx context.Context, dir string) (string, error) {
 	}
 	arguments := slices.Concat([]string{"build"}, buildFlags, []string{"-o", binary, "panther-token-rotation/function"})
 	build := exec.CommandContext(ctx, "go", arguments...)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH,
+		"GOTMPDIR="+dir) // so that an interrupted build leaves nothing anywhere else
+	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) }
+	build.WaitDelay = 5 * time.Second
 	output, err := build.CombinedOutput()
 	if ctx.Err() != nil {
 		return "", ctx.Err()

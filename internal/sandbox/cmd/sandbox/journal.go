@@ -11,8 +11,10 @@ import (
 
 // journal prints what happens in the sandbox. It is safe for concurrent use.
 type journal struct {
-	mu   sync.Mutex
 	term *terminal.Terminal
+
+	mu     sync.Mutex
+	closed bool
 }
 
 func newJournal(term *terminal.Terminal) *journal { return &journal{term: term} }
@@ -20,13 +22,17 @@ func newJournal(term *terminal.Terminal) *journal { return &journal{term: term} 
 func (j *journal) print(text string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.term.Printf("%s", text)
+	if !j.closed {
+		j.term.Printf("%s", text)
+	}
 }
 
-func (j *journal) building() {
+// close keeps to itself what happens from now on: rotations and processes that
+// end because the sandbox does.
+func (j *journal) close() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.term.Live("Building the function …")
+	j.closed = true
 }
 
 // logged prints a line of the function's log as it is, so that it may be piped

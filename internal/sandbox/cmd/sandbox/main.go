@@ -50,10 +50,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 	case err != nil:
 		return 2
 	}
-	if err := serve(ctx, newJournal(terminal.New(stdout, getenv)), s); err != nil && ctx.Err() == nil {
+	term := terminal.New(stdout, getenv)
+	if err := serve(ctx, term, s); err != nil && ctx.Err() == nil {
+		term.Printf("") // in place of the live line
 		fmt.Fprintf(stderr, "The sandbox failed: %v.\n", err)
 		return 1
 	}
+	term.Printf("\nThe sandbox has ended, with all that was in it.\n")
 	return 0
 }
 
@@ -91,6 +94,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
+	s.Env["SECRET_TOKEN_KEY"] = s.tokenKey
 
 	err := error(nil)
 	switch {
@@ -108,20 +112,17 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 }
 
 // serve starts the sandbox, says how to use it and waits until ctx ends.
-func serve(ctx context.Context, j *journal, s settings) error {
+func serve(ctx context.Context, term *terminal.Terminal, s settings) error {
+	j := newJournal(term)
 	s.Log = j.logged
 	s.SecretsManager.OnEvent = j.happened
-	j.building()
+	term.Live("Building the function …")
 	box, err := sandbox.Start(ctx, s.Options)
 	if err != nil {
 		return err
 	}
-	defer box.Close()
-	j.print(instructions(j.term, box, s))
+	j.print(instructions(term, box, s))
 	<-ctx.Done()
-	if err := box.Close(); err != nil {
-		return err
-	}
-	j.print("\nThe sandbox has ended, with all that was in it.\n")
-	return nil
+	j.close()
+	return box.Close()
 }

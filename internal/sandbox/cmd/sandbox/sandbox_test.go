@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -99,47 +102,122 @@ func TestTranscript(t *testing.T) {
 	}
 }
 
-// TestPrintedLinesRotate does what the printed lines say, but with the SDK.
-func TestPrintedLinesRotate(t *testing.T) {
-	stdout, _ := start(t, "-propagation", "0", "-speed", "72000", "-token-key", "it's-the-token", "-log-level", "warn")
-	find := func(form string, n int) string {
-		t.Helper()
-		found := regexp.MustCompile(form).FindAllStringSubmatch(stdout.String(), -1)
-		if len(found) <= n {
-			t.Fatalf("%s is not printed %d times:\n%s", form, n+1, stdout)
+// pasted has a shell take the printed lines. It returns the arguments of each aws
+// command and the variables that the commands would see.
+func pasted(t *testing.T, printed string) (commands [][]string, getenv func(string) string) {
+	t.Helper()
+	script := "aws() { printf '%s\\n' \"$@\" --; }\n"
+	for line := range strings.Lines(printed) {
+		if strings.HasPrefix(line, "  ") {
+			script += line
 		}
-		return found[n][1]
 	}
-	client := secretsmanager.New(secretsmanager.Options{
-		Region:       find(`AWS_REGION=(\S+)`, 0),
-		BaseEndpoint: aws.String(find(`AWS_ENDPOINT_URL=(\S+)`, 0)),
+	shown, err := exec.Command("sh", "-ec", script+"env").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(string(shown), "\n--\n")
+	for _, part := range parts[:len(parts)-1] {
+		commands = append(commands, strings.Split(part, "\n"))
+	}
+	env := strings.Split(parts[len(parts)-1], "\n")
+	return commands, func(name string) string {
+		for _, variable := range env {
+			if value, ok := strings.CutPrefix(variable, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
+}
+
+func newClient(getenv func(string) string) *secretsmanager.Client {
+	return secretsmanager.New(secretsmanager.Options{
+		Region:       getenv("AWS_REGION"),
+		BaseEndpoint: aws.String(getenv("AWS_ENDPOINT_URL")),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+			return aws.Credentials{AccessKeyID: getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: getenv("AWS_SECRET_ACCESS_KEY")}, nil
 		}),
 	})
-	rotate := func(n int, rules *types.RotationRulesType) {
-		t.Helper()
-		name := aws.String(find(`create-secret --name (\S+)`, n))
-		value := strings.ReplaceAll(find(`--secret-string '(.*)'\n`, n), `'\''`, "'") // as a shell does
-		if !strings.HasPrefix(value, `{"it's-the-token":`) {
-			t.Errorf("the value is %s", value)
+}
+
+// carryOut does what the aws CLI would do, given these arguments.
+func carryOut(t *testing.T, client *secretsmanager.Client, command []string) error {
+	t.Helper()
+	argument := func(name string) *string {
+		at := slices.Index(command, name)
+		if at < 0 || at+1 == len(command) {
+			t.Fatalf("%s is missing: %q", name, command)
 		}
-		if _, err := client.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: name, SecretString: &value}); err != nil {
-			t.Fatal(err)
-		}
-		_, err := client.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{
-			SecretId: name, RotationLambdaARN: aws.String(find(`--rotation-lambda-arn (\S+)`, n)), RotationRules: rules,
+		return &command[at+1]
+	}
+	var err error
+	switch command[1] {
+	case "create-secret":
+		_, err = client.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
+			Name: argument("--name"), SecretString: argument("--secret-string"),
 		})
-		if err != nil {
+	case "rotate-secret":
+		var rules types.RotationRulesType
+		if err := json.Unmarshal([]byte(*argument("--rotation-rules")), &rules); err != nil {
+			return err
+		}
+		_, err = client.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{
+			SecretId: argument("--secret-id"), RotationLambdaARN: argument("--rotation-lambda-arn"), RotationRules: &rules,
+		})
+	case "describe-secret":
+		_, err = client.DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: argument("--secret-id")})
+	case "get-secret-value":
+		_, err = client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: argument("--secret-id")})
+	case "list-secret-version-ids":
+		_, err = client.ListSecretVersionIds(t.Context(), &secretsmanager.ListSecretVersionIdsInput{SecretId: argument("--secret-id")})
+	case "cancel-rotate-secret":
+		_, err = client.CancelRotateSecret(t.Context(), &secretsmanager.CancelRotateSecretInput{SecretId: argument("--secret-id")})
+	default:
+		t.Fatalf("the test does not know %q", command)
+	}
+	return err
+}
+
+func TestInterruptIsNotToldAsAFailure(t *testing.T) {
+	stdout, end := start(t, "-propagation", "1m")
+	commands, getenv := pasted(t, stdout.String())
+	client := newClient(getenv)
+	for _, command := range commands[:2] {
+		if err := carryOut(t, client, command); err != nil {
 			t.Fatal(err)
 		}
 	}
+	stdout.await(t, "StepSucceeded setSecret", 1)
+	before := len(stdout.String())
+	end()
+	if rest := stdout.String()[before:]; strings.Contains(rest, "Failed") || strings.Contains(rest, "ExitError") {
+		t.Errorf("after the interrupt: %s", rest)
+	}
+}
 
-	rotate(0, &types.RotationRulesType{AutomaticallyAfterDays: aws.Int64(30)})
+// TestPrintedLinesRotate does what the printed lines say, as the aws CLI does it.
+func TestPrintedLinesRotate(t *testing.T) {
+	stdout, _ := start(t, "-propagation", "0", "-speed", "72000", "-token-key", "it's-the-token", "-log-level", "warn")
+	commands, getenv := pasted(t, stdout.String())
+	client := newClient(getenv)
+	var done []string
+	for _, command := range commands {
+		if command[1] == "cancel-rotate-secret" {
+			stdout.await(t, "RotationSucceeded  acme/panther-scheduled, version ", 3)
+		}
+		if err := carryOut(t, client, command); err != nil {
+			t.Errorf("%q: %v", command, err)
+		}
+		done = append(done, command[1])
+	}
+
+	want := []string{"create-secret", "rotate-secret", "describe-secret", "get-secret-value", "list-secret-version-ids",
+		"create-secret", "rotate-secret", "cancel-rotate-secret"}
+	if diff := cmp.Diff(want, done); diff != "" {
+		t.Errorf("other commands are printed (-want +got):\n%s", diff)
+	}
 	stdout.await(t, "RotationSucceeded  acme/panther, version ", 1)
-	rotate(1, &types.RotationRulesType{ScheduleExpression: aws.String(find(`"ScheduleExpression":"(.*?)"`, 0))})
-	stdout.await(t, "RotationSucceeded  acme/panther-scheduled, version ", 3)
-
 	for _, want := range []string{"At -speed 72000, every 4 hours is every 200ms:", "StepSucceeded testSecret", "\nREPORT RequestId: "} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("%q is not printed:\n%s", want, stdout)
