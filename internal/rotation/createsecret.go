@@ -39,17 +39,23 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 		return inv.fail(NotRotating, "AWSCURRENT moved while this step began, so somebody put another token; nothing was rotated", doStartRotation, nil)
 	}
 
+	displaced := false
 	for _, u := range held {
 		inv.log.Warn("storing a token that an earlier attempt could not store")
 		if empty && u.replaces == current.ID {
 			return inv.keep(ctx, u)
 		}
-		if err := inv.keepBeside(ctx, u); err != nil {
+		beside, err := inv.keepBeside(ctx, u)
+		if err != nil {
 			return err
 		}
+		displaced = displaced || beside
 	}
-	if !empty {
+	switch {
+	case !empty && displaced:
 		return inv.checkNotDisplaced(ctx)
+	case !empty:
+		return nil
 	}
 
 	value, err := secret.ParseValue(current.Value, inv.TokenKey)

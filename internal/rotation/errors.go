@@ -39,8 +39,8 @@ const (
 	NotYetWorking Kind = "NotYetWorking"
 	// ReplacedByHand: the new token is dead but the current one lives.
 	ReplacedByHand Kind = "ReplacedByHand"
-	// Superseded: the new token is dead, but another version holds a living
-	// successor; the version was taken out of the way.
+	// Superseded: two invocations had the token rotated, and it is the one in
+	// another version that lives, or may.
 	Superseded Kind = "Superseded"
 )
 

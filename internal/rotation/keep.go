@@ -33,7 +33,8 @@ func (inv *invocation) keep(ctx context.Context, u unstored) error {
 			return nil
 		}
 		if errors.Is(err, ErrVersionTaken) {
-			if err := inv.keepBeside(ctx, u); err != nil {
+			beside, err := inv.keepBeside(ctx, u)
+			if err != nil || !beside {
 				return err
 			}
 			return inv.checkNotDisplaced(ctx)
@@ -47,25 +48,26 @@ func (inv *invocation) keep(ctx context.Context, u unstored) error {
 
 // keepBeside stores a value whose version has another one already, or is not
 // the one that it was made for. It goes into a version of its own, where
-// findSuccessor finds it.
-func (inv *invocation) keepBeside(ctx context.Context, u unstored) error {
+// findSuccessor finds it. It reports false if that was not needed, because the
+// version has this very value: a write that seemed to fail took effect.
+func (inv *invocation) keepBeside(ctx context.Context, u unstored) (beside bool, err error) {
 	versionID := newVersionID()
 	wait := newBackoff()
 	for attempt := 1; ; attempt++ {
 		stored, err := inv.read(ctx, inv.VersionID)
 		if err == nil && stored.Value.Equal(u.value) {
 			inv.memory.forget(inv.secretARN, u)
-			return nil
+			return false, nil
 		}
 		err = inv.put(ctx, versionID, []string{LabelSuccessor}, u.value)
 		if err == nil {
 			inv.memory.forget(inv.secretARN, u)
 			inv.log.Warn("the version had another token already; stored this one beside it", "successor", versionID, "attempt", attempt)
-			return nil
+			return true, nil
 		}
 		inv.log.Warn("could not store the new token beside the version yet", "attempt", attempt, "error", err.Error())
 		if !wait.pause(ctx, 0) {
-			return inv.notStored(err)
+			return false, inv.notStored(err)
 		}
 	}
 }
@@ -91,7 +93,7 @@ func (inv *invocation) checkNotDisplaced(ctx context.Context) error {
 
 func (inv *invocation) notStored(err error) *Error {
 	inv.measure(Measurement{Event: Unstored})
-	return inv.fail(NotStored, "the new token could not be stored; this process holds it for the next attempt", doRestoreSealed, err)
+	return inv.fail(NotStored, "the new token could not be stored; this process holds it for the next attempt", doRestoreStored, err)
 }
 
 // seal keeps the value in the log before it is stored. That it fails is no

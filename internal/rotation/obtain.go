@@ -107,14 +107,14 @@ func (inv *invocation) outOfTime(last *AnswerError, doubt bool) *Error {
 	case doubt:
 		return inv.fail(OutcomeUnknown, "an answer to rotateAPIToken was lost, and what became of the token is not clear yet ("+last.Summary+")", doWaitOutcome, nil)
 	case last.Answer == Refused:
-		return inv.fail(TokenRefused, "Panther does not accept the AWSCURRENT token, which is young and may only need time", doWait, nil)
+		return inv.fail(TokenRefused, "Panther does not accept the AWSCURRENT token ("+last.Summary+"), but it or another version's may only need time, or could not be looked at", doWaitOutcome, nil)
 	}
 	return inv.fail(PantherUnavailable, "Panther did not take the call: "+last.Summary, doWait, nil)
 }
 
 func (inv *invocation) refused(last *AnswerError) *Error {
 	if inv.doubt {
-		return inv.fail(TokenLost, "Panther rotated the token, but the answer with its successor never arrived", doNewToken, nil)
+		return inv.fail(TokenLost, "Panther rotated the token, but the answer with its successor never arrived", newToken, nil)
 	}
 	return inv.fail(TokenRefused, "Panther does not accept the AWSCURRENT token ("+last.Summary+"), and no newer version of the secret holds one that works", doReplaceRefused, nil)
 }

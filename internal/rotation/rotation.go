@@ -230,6 +230,9 @@ func (inv *invocation) measure(m Measurement) {
 }
 
 func (inv *invocation) fail(kind Kind, what, do string, cause error) *Error {
+	if kind != NotStored && len(inv.memory.of(inv.secretARN)) > 0 {
+		do = stillHeld + do
+	}
 	return &Error{
 		Kind: kind, Step: inv.Step, SecretARN: inv.secretARN, VersionID: inv.VersionID,
 		What: what, Do: inv.fillIn(do), Cause: cause,

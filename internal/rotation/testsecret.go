@@ -43,7 +43,7 @@ func (inv *invocation) testSecret(ctx context.Context) error {
 		answer := answerOf(err)
 		inv.log.Debug("the new token does not work yet", "attempt", attempt, "answer", answer.Summary)
 		if answer.Answer == Misconfigured {
-			return inv.fail(EndpointMisconfigured, "Panther's API does not answer at PANTHER_API_URL: "+answer.Summary, doMendTestEndpoint, nil)
+			return inv.fail(EndpointMisconfigured, "Panther's API does not answer at PANTHER_API_URL: "+answer.Summary, doMendEndpoint, nil)
 		}
 		if !sleep(waiting, max(pollAfter(waited), answer.RetryAfter)) {
 			return inv.giveUpTesting(ctx, value.Token(), waited, answer)
@@ -67,7 +67,7 @@ func (inv *invocation) readStored(ctx context.Context) (Version, error) {
 func (inv *invocation) giveUpTesting(ctx context.Context, token secret.Text, waited time.Duration, answer *AnswerError) error {
 	what := "the new token did not work within " + waited.Round(time.Second).String() + " (" + answer.Summary + ")"
 	if answer.Answer != Refused {
-		return inv.fail(NotYetWorking, what, doWaitForToken, nil)
+		return inv.fail(NotYetWorking, what, doWaitForPanther, nil)
 	}
 	current, err := inv.readCurrent(ctx)
 	if err != nil {
