@@ -14,8 +14,6 @@ type apiError struct {
 	status  int
 }
 
-func (e *apiError) Error() string { return e.kind + ": " + e.message }
-
 func clientError(kind, format string, args ...any) *apiError {
 	return &apiError{kind, fmt.Sprintf(format, args...), http.StatusBadRequest}
 }
@@ -40,6 +38,10 @@ func errVersionTaken(id string) *apiError {
 	return clientError("ResourceExistsException", "You can't use ClientRequestToken %s because that value is already in use for a version of secret.", id)
 }
 
+func errNameOfDeleted() *apiError {
+	return clientError("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
+}
+
 func errDeleted() *apiError {
 	return clientError("InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion.")
 }
@@ -50,6 +52,14 @@ func errStageNotOnVersion() *apiError {
 
 func errNoLambda() *apiError {
 	return clientError("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
+}
+
+func errNothingToRotate() *apiError {
+	return clientError("InvalidRequestException", "You can't rotate this secret because it has no value.")
+}
+
+func errNoRotation() *apiError {
+	return clientError("InvalidRequestException", "You can't cancel rotation for a secret that has no rotation configured.")
 }
 
 func errRotationNotComplete() *apiError {
@@ -64,6 +74,32 @@ func errMustRemoveFrom(label, id string) *apiError {
 	return clientError("InvalidParameterException", "The parameter RemoveFromVersionId can't be empty. Staging label %s is currently attached to version %s, so you must explicitly reference that version in RemoveFromVersionId.", label, id)
 }
 
+func errNotAttached(label, id string) *apiError {
+	return errParameter("Staging label %s is not attached to version %s.", label, id)
+}
+
+func errCurrentStays() *apiError {
+	return errParameter("You can only move staging label AWSCURRENT to a different secret version. It can't be completely removed.")
+}
+
+// errNoParameter is the sandbox's own: it would be worse to ignore a parameter
+// than to say that it means nothing here.
+func errNoParameter(op, parameter string) *apiError {
+	return errParameter("The sandbox does not have the parameter %s of %s.", parameter, op)
+}
+
+func errNextToken() *apiError {
+	return clientError("InvalidNextTokenException", "Invalid NextToken.")
+}
+
+func errNotJSON() *apiError {
+	return clientError("SerializationException", "The request is not JSON of the expected form.")
+}
+
+func errTooLarge() *apiError {
+	return &apiError{"RequestEntityTooLargeException", "The request is too large.", http.StatusRequestEntityTooLarge}
+}
+
 func errParameter(format string, args ...any) *apiError {
 	return clientError("InvalidParameterException", format, args...)
 }
@@ -74,6 +110,8 @@ func errValidation(format string, args ...any) *apiError {
 
 func errThrottled() *apiError { return clientError("ThrottlingException", "Rate exceeded") }
 
+// errNotSigned has the name that services with JSON protocols send. AWS's lists of
+// common errors call it MissingAuthenticationToken.
 func errNotSigned() *apiError {
 	return clientError("MissingAuthenticationTokenException", "Missing Authentication Token")
 }

@@ -1,6 +1,8 @@
 package secretsmanager
 
 import (
+	"cmp"
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,7 +38,7 @@ func newValue(text *string, binary []byte) (*value, *apiError) {
 	case text == nil && binary == nil:
 		return nil, nil
 	}
-	return &value{text: text, binary: binary}, nil
+	return &value{text: text, binary: binary, stored: time.Now()}, nil
 }
 
 type versionOutput struct {
@@ -47,9 +49,10 @@ type versionOutput struct {
 }
 
 func (s *Server) createSecret(call *Call, in struct {
-	Name, Description, ClientRequestToken string
-	SecretString                          *string
-	SecretBinary                          []byte
+	Name, Description, ClientRequestToken, KmsKeyId string
+	SecretString                                    *string
+	SecretBinary                                    []byte
+	Tags                                            json.RawMessage
 }) (any, *apiError) {
 	call.SecretID = in.Name
 	if !nameForm.MatchString(in.Name) {
@@ -65,7 +68,7 @@ func (s *Server) createSecret(call *Call, in struct {
 	}
 	for _, other := range s.secrets {
 		if other.name == in.Name && !other.deleted.IsZero() {
-			return nil, clientError("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
+			return nil, errNameOfDeleted()
 		}
 		if other.name == in.Name {
 			if v := other.version(in.ClientRequestToken); v != nil && val != nil && v.value != nil && v.value.equals(val) {
@@ -76,9 +79,11 @@ func (s *Server) createSecret(call *Call, in struct {
 	}
 	now := s.now()
 	sec := &secret{
-		arn:         "arn:" + partition(s.options.Region) + ":secretsmanager:" + s.options.Region + ":" + s.options.AccountID + ":secret:" + in.Name + arnSuffix(),
+		arn:         s.newARN(in.Name),
 		name:        in.Name,
 		description: in.Description,
+		kmsKeyID:    in.KmsKeyId,
+		tags:        in.Tags,
 		created:     now,
 		changed:     now,
 	}
@@ -89,8 +94,13 @@ func (s *Server) createSecret(call *Call, in struct {
 			return nil, failure
 		}
 		out.VersionId = id
+		call.VersionID, call.Stages = id, []string{labelCurrent}
 	}
 	return out, nil
+}
+
+func (s *Server) newARN(name string) string {
+	return "arn:" + partition(s.options.Region) + ":secretsmanager:" + s.options.Region + ":" + s.options.AccountID + ":secret:" + name + arnSuffix()
 }
 
 func partition(region string) string {
@@ -106,6 +116,8 @@ func partition(region string) string {
 type description struct {
 	ARN, Name          string
 	Description        string              `json:",omitempty"`
+	KmsKeyId           string              `json:",omitempty"`
+	Tags               json.RawMessage     `json:",omitempty"`
 	RotationEnabled    *bool               `json:",omitempty"`
 	RotationLambdaARN  string              `json:",omitempty"`
 	RotationRules      *rotationRules      `json:",omitempty"`
@@ -122,7 +134,7 @@ type description struct {
 
 func (sec *secret) describe() description {
 	d := description{
-		ARN: sec.arn, Name: sec.name, Description: sec.description,
+		ARN: sec.arn, Name: sec.name, Description: sec.description, KmsKeyId: sec.kmsKeyID, Tags: sec.tags,
 		RotationLambdaARN: sec.rotation.functionARN,
 		RotationRules:     sec.rotation.rules,
 		LastRotatedDate:   stamp(sec.rotation.last),
@@ -151,12 +163,12 @@ func (sec *secret) stages() map[string][]string {
 }
 
 func (s *Server) describeSecret(_ *Call, in struct{ SecretId string }) (any, *apiError) {
-	i := slices.IndexFunc(s.secrets, func(sec *secret) bool { return sec.isNamedBy(in.SecretId) })
-	if i < 0 {
-		return nil, errSecretNotFound()
+	sec, failure := s.lookUp(in.SecretId) // also one that is marked for deletion
+	if failure != nil {
+		return nil, failure
 	}
-	d := s.secrets[i].describe()
-	d.VersionIdsToStages = s.secrets[i].stages()
+	d := sec.describe()
+	d.VersionIdsToStages = sec.stages()
 	return d, nil
 }
 
@@ -170,7 +182,10 @@ func (s *Server) getSecretValue(call *Call, in struct{ SecretId, VersionId, Vers
 	if failure != nil {
 		return nil, failure
 	}
-	if time.Since(s.realTime(v.value.stored)) < s.options.ReadLag {
+	if time.Since(v.value.stored) < s.options.ReadLag {
+		if in.VersionId == "" {
+			return nil, errLabelNotFound(cmp.Or(in.VersionStage, labelCurrent))
+		}
 		return nil, errVersionNotFound(v.id)
 	}
 	call.VersionID, call.Stages = v.id, slices.Clone(v.labels)
@@ -182,11 +197,6 @@ func (s *Server) getSecretValue(call *Call, in struct{ SecretId, VersionId, Vers
 		VersionStages        []string
 		CreatedDate          epoch
 	}{sec.arn, sec.name, v.id, v.value.text, v.value.binary, slices.Clone(v.labels), epoch(v.created)}, nil
-}
-
-// realTime is the real time at which the service's clock showed t.
-func (s *Server) realTime(t time.Time) time.Time {
-	return s.started.Add(time.Duration(float64(t.Sub(s.started)) / s.options.Speed))
 }
 
 func (s *Server) putSecretValue(call *Call, in struct {
@@ -218,16 +228,19 @@ func (s *Server) putSecretValue(call *Call, in struct {
 	if val == nil {
 		return nil, errParameter("You must provide either SecretString or SecretBinary.")
 	}
-	before := sec.labelled(labelCurrent)
+	current, pending := sec.labelled(labelCurrent), sec.labelled(labelPending)
 	v, ignored, failure := sec.put(id, labels, val, s.now())
 	if failure != nil {
 		return nil, failure
 	}
 	call.Ignored = ignored
-	if !ignored && sec.labelled(labelCurrent) != before {
-		s.abandon(sec)
+	if sec.labelled(labelCurrent) != current {
+		if pending != nil && pending.isUnfinished() {
+			pending.remove(labelPending)
+		}
 		sec.rotation.plan(s.now())
 	}
+	s.tellIfAbandoned(sec, pending)
 	return versionOutput{sec.arn, sec.name, v.id, slices.Clone(v.labels)}, nil
 }
 
@@ -240,9 +253,11 @@ func (s *Server) updateSecretVersionStage(call *Call, in struct{ SecretId, Versi
 	if in.VersionStage == "" {
 		return nil, errValidation("1 validation error detected: VersionStage must have length greater than or equal to 1")
 	}
+	pending := sec.labelled(labelPending)
 	if failure := sec.move(in.VersionStage, in.MoveToVersionId, in.RemoveFromVersionId, s.now()); failure != nil {
 		return nil, failure
 	}
+	s.tellIfAbandoned(sec, pending)
 	return versionOutput{ARN: sec.arn, Name: sec.name}, nil
 }
 
@@ -256,7 +271,7 @@ func page[T any](items []T, maxResults int, token string, most int) ([]T, string
 		}
 	}
 	if token != "" && first == 0 {
-		return nil, "", clientError("InvalidNextTokenException", "Invalid NextToken.")
+		return nil, "", errNextToken()
 	}
 	if maxResults < 0 || maxResults > most {
 		return nil, "", errValidation("1 validation error detected: MaxResults must be between 1 and %d", most)
@@ -330,10 +345,6 @@ func (s *Server) deleteSecret(_ *Call, in struct {
 	RecoveryWindowInDays       *int
 	ForceDeleteWithoutRecovery bool
 }) (any, *apiError) {
-	sec, failure := s.find(in.SecretId)
-	if failure != nil {
-		return nil, failure
-	}
 	days := 30
 	if in.RecoveryWindowInDays != nil {
 		days = *in.RecoveryWindowInDays
@@ -344,15 +355,28 @@ func (s *Server) deleteSecret(_ *Call, in struct {
 	case days < 7 || days > 30:
 		return nil, errParameter("The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).")
 	}
-	now := s.now()
-	sec.deleted, sec.rotation.next = now, time.Time{}
-	gone := now.Add(time.Duration(days) * 24 * time.Hour)
-	if in.ForceDeleteWithoutRecovery {
-		gone = now
-		s.secrets = slices.DeleteFunc(s.secrets, func(other *secret) bool { return other == sec })
-	}
-	return struct {
+	type output struct {
 		ARN, Name    string
 		DeletionDate epoch
-	}{sec.arn, sec.name, epoch(gone)}, nil
+	}
+	now := s.now()
+	sec, failure := s.lookUp(in.SecretId)
+	switch {
+	case failure != nil && in.ForceDeleteWithoutRecovery && in.SecretId != "":
+		// "the operation does not return the error ResourceNotFoundException in
+		// order to correctly handle retries"
+		// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html).
+		return output{s.newARN(in.SecretId), in.SecretId, epoch(now)}, nil
+	case failure != nil:
+		return nil, failure
+	case in.ForceDeleteWithoutRecovery:
+		sec.deleted, sec.gone = now, now
+		s.secrets = slices.DeleteFunc(s.secrets, func(other *secret) bool { return other == sec })
+		return output{sec.arn, sec.name, epoch(now)}, nil
+	case !sec.deleted.IsZero():
+		return nil, errDeleted()
+	}
+	sec.deleted, sec.gone = now, now.Add(time.Duration(days)*24*time.Hour)
+	sec.rotation.next = time.Time{}
+	return output{sec.arn, sec.name, epoch(sec.gone)}, nil
 }

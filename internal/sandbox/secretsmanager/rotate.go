@@ -1,9 +1,11 @@
 package secretsmanager
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -18,15 +20,8 @@ type event struct {
 	RotationToken      string
 }
 
-func (s *Server) tell(e Event) {
-	if s.options.OnEvent != nil {
-		e.Time = time.Now()
-		s.options.OnEvent(e)
-	}
-}
-
-// rotateSecret sets up the rotation and starts one, unless it is only to be
-// tested. What goes on after that is in work.
+// rotateSecret sets up the rotation and starts one, or a test of it. What goes on
+// after that is in rotate and testRotation.
 func (s *Server) rotateSecret(call *Call, in struct {
 	SecretId, ClientRequestToken, RotationLambdaARN string
 	RotationRules                                   *rotationRules
@@ -46,26 +41,36 @@ func (s *Server) rotateSecret(call *Call, in struct {
 			return nil, failure
 		}
 	}
-	functionARN := sec.rotation.functionARN
-	if in.RotationLambdaARN != "" {
-		functionARN = in.RotationLambdaARN
-	}
+	functionARN := cmp.Or(in.RotationLambdaARN, sec.rotation.functionARN)
 	switch {
 	case functionARN == "":
 		return nil, errNoLambda()
 	case !s.options.HasFunction(functionARN):
 		return nil, errCannotInvoke()
 	case sec.labelled(labelCurrent) == nil:
-		return nil, clientError("InvalidRequestException", "You can't rotate this secret because it has no value.")
+		return nil, errNothingToRotate()
 	}
 
+	output := versionOutput{ARN: sec.arn, Name: sec.name, VersionId: id}
 	pending := sec.labelled(labelPending)
-	if pending != nil && !pending.has(labelCurrent) {
-		if !sec.rotation.working {
-			s.start(sec, pending.id, s.rotate)
-		}
+	stuck := pending != nil && pending.isUnfinished() && !sec.rotation.working[pending.id]
+	switch {
+	case sec.version(id) != nil && !(stuck && pending.id == id):
+		// The same request again. The token is there "to prevent the accidental
+		// creation of duplicate versions if there are failures and retries"
+		// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html).
+		return output, nil
+	case stuck:
+		// The configuration stays as it is, but for what the rotation cannot be
+		// run without.
+		sec.rotation.functionARN = cmp.Or(sec.rotation.functionARN, functionARN)
+		sec.rotation.enabled = true
+		s.start(sec, pending.id, s.rotate)
+		return nil, errRotationNotComplete()
+	case pending != nil && pending.isUnfinished():
 		return nil, errRotationNotComplete()
 	}
+
 	sec.rotation.functionARN, sec.rotation.enabled = functionARN, true
 	if in.RotationRules != nil {
 		sec.rotation.rules = in.RotationRules
@@ -78,10 +83,11 @@ func (s *Server) rotateSecret(call *Call, in struct {
 		s.begin(sec, id, nil)
 		s.start(sec, id, s.rotate)
 	}
-	return versionOutput{ARN: sec.arn, Name: sec.name, VersionId: id}, nil
+	return output, nil
 }
 
-// begin makes the version of a rotation.
+// begin makes the version of a rotation, unless it is there from an attempt
+// before.
 func (s *Server) begin(sec *secret, id string, val *value) {
 	v := sec.version(id)
 	if v == nil {
@@ -91,63 +97,85 @@ func (s *Server) begin(sec *secret, id string, val *value) {
 	sec.label(v, labelPending)
 }
 
-// start has a rotation work beside the requests. The lock is held.
-func (s *Server) start(sec *secret, id string, work func(sec *secret, id string)) {
-	sec.rotation.working = true
+// start has a rotation work beside the requests, and tells how it ended. The lock
+// is held.
+func (s *Server) start(sec *secret, id string, work func(sec *secret, id string) (end string, err error)) {
+	if s.life.Err() != nil {
+		return
+	}
+	if sec.rotation.working == nil {
+		sec.rotation.working = map[string]bool{}
+	}
+	sec.rotation.working[id] = true
 	s.running++
 	s.working.Go(func() {
-		work(sec, id)
+		started := time.Now()
+		end, err := work(sec, id)
+		took := time.Since(started)
+		s.mu.Lock()
+		delete(sec.rotation.working, id) // first: whoever hears of the end may call RotateSecret
+		s.mu.Unlock()
+		if end != "" {
+			s.tell(Event{Name: end, SecretARN: sec.arn, VersionID: id, Duration: took, Err: err})
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		sec.rotation.working = false
 		s.running--
 		s.idle.Broadcast()
 	})
 }
 
-// rotate runs the four steps, and all of them again if one fails.
-func (s *Server) rotate(sec *secret, id string) {
+// A stop is why a rotation is over that neither succeeded nor failed in a step.
+// It is not retried.
+type stop string
+
+func (why stop) Error() string { return string(why) }
+
+const (
+	stopAbandoned stop = "AWSPENDING was taken off the version of the rotation"
+	stopCancelled stop = "the rotation was cancelled"
+	stopDeleted   stop = "the secret was deleted"
+)
+
+// rotate runs the four steps, and all of them again if one fails. It returns the
+// event to tell, empty if there is none.
+func (s *Server) rotate(sec *secret, id string) (end string, err error) {
 	s.tell(Event{Name: "RotationStarted", SecretARN: sec.arn, VersionID: id})
-	started := time.Now()
-	var err error
-	for attempt := range s.options.RotationAttempts {
-		if attempt > 0 && !s.pause(s.options.RetryPause) {
-			return
-		}
-		if s.isAbandoned(sec, id) {
-			return
-		}
-		if err = s.runSteps(sec, id, steps); err == nil {
+	err = s.runSteps(sec, id, steps)
+	for attempt := 1; err != nil && attempt < s.options.RotationAttempts; attempt++ {
+		if _, over := errors.AsType[stop](err); over || !s.pause(s.options.RetryPause) {
 			break
 		}
+		err = s.runSteps(sec, id, steps)
 	}
-	if s.life.Err() != nil || s.isAbandoned(sec, id) {
-		return
-	}
-	if err != nil {
-		s.tell(Event{Name: "RotationFailed", SecretARN: sec.arn, VersionID: id, Duration: time.Since(started), Err: err})
-		return
+	switch {
+	case s.life.Err() != nil:
+		return "", nil
+	case errors.Is(err, stopAbandoned):
+		return "", nil // tellIfAbandoned has told
+	case err != nil:
+		return "RotationFailed", err
 	}
 	s.mu.Lock()
-	v := sec.version(id)
-	v.remove(labelPending)
+	defer s.mu.Unlock()
+	sec.version(id).remove(labelPending)
 	sec.rotation.last = s.now()
 	sec.rotation.plan(s.now())
-	s.mu.Unlock()
-	s.tell(Event{Name: "RotationSucceeded", SecretARN: sec.arn, VersionID: id, Duration: time.Since(started)})
+	return "RotationSucceeded", nil
 }
 
 // errNotCurrent is a rotation whose finishSecret did not move AWSCURRENT.
 var errNotCurrent = errors.New("the function did not move AWSCURRENT to the new version")
 
-// runSteps invokes the function for each step in turn. A new RotationToken comes
-// with each run.
+// runSteps invokes the function for each step in turn, as long as the rotation is
+// wanted. A new RotationToken comes with each run.
 func (s *Server) runSteps(sec *secret, id string, steps []string) error {
 	rotationToken := rand.Text()
 	for _, step := range steps {
-		s.mu.Lock()
-		functionARN := sec.rotation.functionARN
-		s.mu.Unlock()
+		functionARN, err := s.next(sec, id)
+		if err != nil {
+			return err
+		}
 		payload, err := json.Marshal(event{step, sec.arn, id, rotationToken})
 		if err != nil {
 			return err
@@ -158,6 +186,9 @@ func (s *Server) runSteps(sec *secret, id string, steps []string) error {
 		took := time.Since(started)
 		if err != nil {
 			s.tell(Event{Name: "StepFailed", SecretARN: sec.arn, VersionID: id, Step: step, Duration: took, Err: err})
+			if _, why := s.next(sec, id); why != nil {
+				return why // the step failed for that
+			}
 			return err
 		}
 		s.tell(Event{Name: "StepSucceeded", SecretARN: sec.arn, VersionID: id, Step: step, Duration: took})
@@ -170,57 +201,64 @@ func (s *Server) runSteps(sec *secret, id string, steps []string) error {
 	return nil
 }
 
+// next returns the function to invoke for the next step, or a stop.
+func (s *Server) next(sec *secret, id string) (functionARN string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := sec.version(id)
+	switch {
+	case !v.has(labelPending) && !v.has(labelCurrent):
+		return "", stopAbandoned
+	case !sec.deleted.IsZero():
+		return "", stopDeleted
+	case !sec.rotation.enabled:
+		return "", stopCancelled
+	}
+	return sec.rotation.functionARN, nil
+}
+
 // testRotation runs testSecret alone, on a version with the current value that is
 // there for that only
 // (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html,
 // RotateImmediately).
-func (s *Server) testRotation(sec *secret, id string) {
+func (s *Server) testRotation(sec *secret, id string) (end string, err error) {
 	s.tell(Event{Name: "TestRotationStarted", SecretARN: sec.arn, VersionID: id})
-	started := time.Now()
-	err := s.runSteps(sec, id, []string{"testSecret"})
+	err = s.runSteps(sec, id, []string{"testSecret"})
 	s.mu.Lock()
-	for i, v := range sec.versions {
-		if v.id == id {
-			sec.versions = append(sec.versions[:i:i], sec.versions[i+1:]...)
-			break
-		}
-	}
+	sec.versions = slices.DeleteFunc(sec.versions, func(v *version) bool { return v.id == id && !v.has(labelCurrent) })
 	s.mu.Unlock()
-	name := "TestRotationSucceeded"
-	if err != nil {
-		name = "TestRotationFailed"
+	switch {
+	case s.life.Err() != nil:
+		return "", nil
+	case err != nil:
+		return "TestRotationFailed", err
 	}
-	s.tell(Event{Name: name, SecretARN: sec.arn, VersionID: id, Duration: time.Since(started), Err: err})
+	return "TestRotationSucceeded", nil
 }
 
-// abandon ends the rotation that a new AWSCURRENT, made by hand, has overtaken.
-// The lock is held.
-func (s *Server) abandon(sec *secret) {
-	pending := sec.labelled(labelPending)
-	if pending == nil || pending.has(labelCurrent) {
+// tellIfAbandoned has OnEvent know when the version that had AWSPENDING before a
+// request lost it without being AWSCURRENT: that abandons its rotation. The lock is
+// held.
+func (s *Server) tellIfAbandoned(sec *secret, pending *version) {
+	if pending == nil || pending.has(labelPending) || pending.has(labelCurrent) || sec.rotation.functionARN == "" {
 		return
 	}
-	pending.remove(labelPending)
-	s.tell(Event{Name: "RotationAbandoned", SecretARN: sec.arn, VersionID: pending.id})
+	s.untold = append(s.untold, Event{Name: "RotationAbandoned", SecretARN: sec.arn, VersionID: pending.id})
 }
 
-func (s *Server) isAbandoned(sec *secret, id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v := sec.version(id)
-	return v == nil || !v.has(labelPending) && !v.has(labelCurrent)
-}
-
+// cancelRotateSecret turns rotation off. A rotation under way ends before its next
+// step. AWSPENDING stays where it is
+// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CancelRotateSecret.html).
 func (s *Server) cancelRotateSecret(call *Call, in struct{ SecretId string }) (any, *apiError) {
 	sec, failure := s.find(in.SecretId)
 	if failure != nil {
 		return nil, failure
 	}
 	if sec.rotation.functionARN == "" {
-		return nil, clientError("InvalidRequestException", "You can't cancel rotation for a secret that has no rotation configured.")
+		return nil, errNoRotation()
 	}
 	sec.rotation.enabled, sec.rotation.next = false, time.Time{}
-	if pending := sec.labelled(labelPending); pending != nil {
+	if pending := sec.labelled(labelPending); pending != nil && pending.isUnfinished() {
 		call.VersionID = pending.id
 	}
 	return versionOutput{ARN: sec.arn, Name: sec.name, VersionId: call.VersionID}, nil

@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,13 +14,15 @@ type schedule struct {
 	functionARN string
 	rules       *rotationRules
 	last, next  time.Time // on the service's clock
-	working     bool      // a rotation is under way
+	// working has the ids of the versions for which a rotation is under way: more
+	// than one when the function still works for a rotation that was abandoned.
+	working map[string]bool
 }
 
 // rotationRules are as the API has them
 // (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html).
 type rotationRules struct {
-	AutomaticallyAfterDays int    `json:",omitempty"`
+	AutomaticallyAfterDays *int64 `json:",omitempty"`
 	Duration               string `json:",omitempty"`
 	ScheduleExpression     string `json:",omitempty"`
 }
@@ -31,9 +34,9 @@ var (
 
 func (r *rotationRules) check() *apiError {
 	switch {
-	case r.AutomaticallyAfterDays != 0 && r.ScheduleExpression != "":
+	case r.AutomaticallyAfterDays != nil && r.ScheduleExpression != "":
 		return errParameter("You can't specify both AutomaticallyAfterDays and ScheduleExpression.")
-	case r.AutomaticallyAfterDays < 0 || r.AutomaticallyAfterDays > 1000:
+	case r.AutomaticallyAfterDays != nil && (*r.AutomaticallyAfterDays < 1 || *r.AutomaticallyAfterDays > 1000):
 		return errValidation("1 validation error detected: AutomaticallyAfterDays must be between 1 and 1000")
 	case r.Duration != "" && !durationForm.MatchString(r.Duration):
 		return errValidation("1 validation error detected: Duration must be a number of hours such as 3h")
@@ -51,8 +54,8 @@ func (r *rotationRules) interval() time.Duration {
 	if r == nil {
 		return 0
 	}
-	if r.AutomaticallyAfterDays > 0 {
-		return time.Duration(r.AutomaticallyAfterDays) * 24 * time.Hour
+	if r.AutomaticallyAfterDays != nil {
+		return time.Duration(*r.AutomaticallyAfterDays) * 24 * time.Hour
 	}
 	parts := rateForm.FindStringSubmatch(r.ScheduleExpression)
 	if parts == nil {
@@ -77,21 +80,25 @@ func (c *schedule) plan(now time.Time) {
 	}
 }
 
-// runSchedules starts rotations when they are due, until the service ends.
+// runSchedules starts rotations when they are due, and forgets deleted secrets when
+// their time has come, until the service ends.
 func (s *Server) runSchedules() {
 	const look = 20 * time.Millisecond
 	for s.pause(look) {
 		s.mu.Lock()
 		now := s.now()
+		s.secrets = slices.DeleteFunc(s.secrets, func(sec *secret) bool {
+			return !sec.gone.IsZero() && now.After(sec.gone)
+		})
 		for _, sec := range s.secrets {
 			due := sec.rotation.next
-			if due.IsZero() || now.Before(due) || sec.rotation.working || !sec.deleted.IsZero() {
+			if due.IsZero() || now.Before(due) || len(sec.rotation.working) > 0 {
 				continue
 			}
 			sec.rotation.plan(now)
 			id := newVersionID()
-			if pending := sec.labelled(labelPending); pending != nil && !pending.has(labelCurrent) {
-				id = pending.id
+			if pending := sec.labelled(labelPending); pending != nil && pending.isUnfinished() {
+				id = pending.id // a rotation that failed is run again first
 			}
 			s.begin(sec, id, nil)
 			s.start(sec, id, s.rotate)

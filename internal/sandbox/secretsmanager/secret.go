@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +25,9 @@ type secret struct {
 	arn, name, description string
 	created, changed       time.Time
 	accessed               time.Time
-	deleted                time.Time // when it was marked for deletion
+	deleted, gone          time.Time // when it was marked for deletion, and when it will vanish
+	kmsKeyID               string
+	tags                   json.RawMessage // shown as they came
 	versions               []*version
 	rotation               schedule
 }
@@ -37,10 +40,11 @@ type version struct {
 	value   *value // nil between RotateSecret and createSecret
 }
 
+// value does not change once it is stored.
 type value struct {
 	text   *string
 	binary []byte
-	stored time.Time
+	stored time.Time // in real time
 }
 
 func (v *value) equals(other *value) bool {
@@ -51,6 +55,10 @@ func (v *value) equals(other *value) bool {
 }
 
 func (v *version) has(label string) bool { return slices.Contains(v.labels, label) }
+
+// isUnfinished reports whether a rotation left AWSPENDING here, or is about to
+// go on from here.
+func (v *version) isUnfinished() bool { return v.has(labelPending) && !v.has(labelCurrent) }
 
 func (s *secret) version(id string) *version {
 	for _, v := range s.versions {
@@ -104,7 +112,6 @@ func (s *secret) put(id string, labels []string, val *value, now time.Time) (v *
 		v = &version{id: id, created: now}
 		s.versions = append(s.versions, v)
 	}
-	val.stored = now
 	v.value = val
 	for _, label := range labels {
 		s.label(v, label)
@@ -147,14 +154,14 @@ func (s *secret) move(label, to, from string, now time.Time) *apiError {
 		}
 		if holder == nil || holder.id != from {
 			if holder == nil {
-				return errParameter("Staging label %s is not attached to version %s.", label, from)
+				return errNotAttached(label, from)
 			}
 			return errMustRemoveFrom(label, holder.id)
 		}
 	}
 	if to == "" {
 		if label == labelCurrent {
-			return errParameter("You can only move staging label AWSCURRENT to a different secret version. It can't be completely removed.")
+			return errCurrentStays()
 		}
 		holder.remove(label)
 		s.changed = now

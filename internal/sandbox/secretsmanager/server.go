@@ -4,7 +4,9 @@
 //
 // It follows AWS's documentation and what others recorded of the real service.
 // It leaves out what rotation does not concern: resource policies, replication,
-// tags, KMS keys, RestoreSecret and the checking of signatures.
+// encryption (a KMS key is shown, like tags, and means nothing), RestoreSecret,
+// filters, the purging of old versions and the checking of signatures. An
+// operation or parameter that it does not have is an error that says so.
 package secretsmanager
 
 import (
@@ -24,8 +26,8 @@ type Options struct {
 	// Region and AccountID go into ARNs: eu-west-1 and 123456789012 by default.
 	Region, AccountID string
 
-	// Invoke runs rotation functions, and HasFunction tells which there are. nil:
-	// there is none.
+	// Invoke runs rotation functions, and HasFunction tells which there are. If
+	// either is nil, there is none. HasFunction must not call the Server.
 	Invoke      Invoke
 	HasFunction func(functionARN string) bool
 
@@ -35,7 +37,10 @@ type Options struct {
 
 	// RotationAttempts is how often a rotation is run in all when a step fails,
 	// and RetryPause the real time between: 3 times and 2 s by default. AWS says
-	// only "multiple times".
+	// only that it retries "multiple times", so the defaults are a guess: the
+	// fewest that are more than one retry, soon enough for somebody who watches.
+	// After the last, the rotation is stuck until RotateSecret or the schedule
+	// runs it again.
 	RotationAttempts int
 	RetryPause       time.Duration
 
@@ -73,16 +78,18 @@ type Call struct {
 
 // Event is a stage of a rotation. Names are those of AWS's CloudTrail service
 // events (RotationStarted, RotationSucceeded, RotationFailed, RotationAbandoned,
-// TestRotationStarted, TestRotationSucceeded, TestRotationFailed), and StepStarted,
-// StepSucceeded and StepFailed for the steps between.
+// TestRotationStarted, TestRotationSucceeded, TestRotationFailed;
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html),
+// and StepStarted, StepSucceeded and StepFailed for the steps between, which are
+// the sandbox's own.
 type Event struct {
-	Time      time.Time
+	Time      time.Time // real time
 	Name      string
 	SecretARN string
 	VersionID string
-	Step      string
-	Duration  time.Duration
-	Err       error
+	Step      string        // empty if it is about the whole rotation
+	Duration  time.Duration // of what ended, in real time
+	Err       error         // why it failed: of a step, what Invoke returned
 }
 
 // Fault is a request that goes wrong: an error answer (HTTPStatus 500 by
@@ -102,8 +109,9 @@ type Server struct {
 	started  time.Time
 	requests atomic.Int64
 
-	mu      sync.Mutex
+	mu      sync.Mutex // not held while the function, OnCall or OnEvent run
 	secrets []*secret
+	untold  []Event // what happened under mu, for OnEvent
 
 	life    context.Context
 	end     context.CancelFunc
@@ -129,7 +137,7 @@ func New(o Options) *Server {
 	if o.RetryPause == 0 {
 		o.RetryPause = 2 * time.Second
 	}
-	if o.HasFunction == nil {
+	if o.HasFunction == nil || o.Invoke == nil {
 		o.HasFunction = func(string) bool { return false }
 	}
 	s := &Server{options: o, started: time.Now()}
@@ -139,9 +147,12 @@ func New(o Options) *Server {
 	return s
 }
 
-// Close stops schedules and rotations, and returns when they have stopped.
+// Close stops schedules and rotations, ends requests that hang, and returns when
+// all of it has stopped. A function that runs has its context cancelled.
 func (s *Server) Close() {
-	s.end()
+	s.mu.Lock()
+	s.end() // under mu, so that no rotation starts any more
+	s.mu.Unlock()
 	s.working.Wait()
 }
 
@@ -169,16 +180,40 @@ func (s *Server) now() time.Time {
 	return s.started.Add(time.Duration(float64(time.Since(s.started)) * s.options.Speed))
 }
 
+// unlockAndTell unlocks mu and has OnEvent know what happened meanwhile.
+func (s *Server) unlockAndTell() {
+	untold := s.untold
+	s.untold = nil
+	s.mu.Unlock()
+	for _, e := range untold {
+		s.tell(e)
+	}
+}
+
+func (s *Server) tell(e Event) {
+	if s.options.OnEvent != nil {
+		e.Time = time.Now()
+		s.options.OnEvent(e)
+	}
+}
+
 // find returns the secret that id names. Those marked for deletion are an error.
 func (s *Server) find(id string) (*secret, *apiError) {
+	sec, failure := s.lookUp(id)
+	if failure == nil && !sec.deleted.IsZero() {
+		return nil, errDeleted()
+	}
+	return sec, failure
+}
+
+func (s *Server) lookUp(id string) (*secret, *apiError) {
+	if id == "" {
+		return nil, errValidation("1 validation error detected: SecretId must not be empty")
+	}
 	for _, sec := range s.secrets {
-		if !sec.isNamedBy(id) {
-			continue
+		if sec.isNamedBy(id) {
+			return sec, nil
 		}
-		if !sec.deleted.IsZero() {
-			return nil, errDeleted()
-		}
-		return sec, nil
 	}
 	return nil, errSecretNotFound()
 }

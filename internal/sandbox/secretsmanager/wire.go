@@ -3,6 +3,7 @@ package secretsmanager
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -39,8 +40,13 @@ type operation func(s *Server, call *Call, input []byte) (any, *apiError)
 func decoded[Input any](act func(s *Server, call *Call, in Input) (any, *apiError)) operation {
 	return func(s *Server, call *Call, input []byte) (any, *apiError) {
 		var in Input
-		if err := json.Unmarshal(input, &in); err != nil {
-			return nil, clientError("SerializationException", "the request is not JSON of the expected form")
+		decoder := json.NewDecoder(bytes.NewReader(input))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&in); err != nil {
+			if _, field, ok := strings.Cut(err.Error(), "unknown field "); ok {
+				return nil, errNoParameter(call.Operation, field)
+			}
+			return nil, errNotJSON()
 		}
 		return act(s, call, in)
 	}
@@ -72,8 +78,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
 	call := Call{Time: started, Operation: name}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		reply(w, nil, errTooLarge())
+		return
+	}
 	if err != nil {
-		return // the caller went away, or sent what no SDK sends
+		return // the caller went away
 	}
 	var named struct{ SecretId string }
 	_ = json.Unmarshal(body, &named)
@@ -128,13 +138,13 @@ func (s *Server) answer(r *http.Request, call *Call, name string, body []byte) (
 		fault = s.options.Fault(name, call.SecretID)
 	}
 	if fault != nil && !fault.AfterEffect {
-		return nil, fault.strike(r)
+		return nil, fault.strike(r, s.life.Done())
 	}
 	s.mu.Lock()
 	output, failure := act(s, call, body)
-	s.mu.Unlock()
+	s.unlockAndTell()
 	if fault != nil {
-		return nil, fault.strike(r)
+		return nil, fault.strike(r, s.life.Done())
 	}
 	return output, failure
 }
@@ -142,10 +152,14 @@ func (s *Server) answer(r *http.Request, call *Call, name string, body []byte) (
 // dropConnection is the status of an answer that never comes.
 const dropConnection = -1
 
-func (f *Fault) strike(r *http.Request) *apiError {
+// strike is the fault's answer. It hangs until the caller gives up, or closed is.
+func (f *Fault) strike(r *http.Request, closed <-chan struct{}) *apiError {
 	switch {
 	case f.Hang:
-		<-r.Context().Done()
+		select {
+		case <-r.Context().Done():
+		case <-closed:
+		}
 		return &apiError{kind: "no answer", status: dropConnection}
 	case f.DropConnection:
 		return &apiError{kind: "no answer", status: dropConnection}
