@@ -1,0 +1,160 @@
+package rotation_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"panther-token-rotation/internal/rotation"
+)
+
+var errDown = errors.New("InternalServiceError")
+
+func TestStoringIsTriedUntilShortlyBeforeTheDeadline(t *testing.T) {
+	for name, err := range map[string]error{"errors": errDown, "hangs": context.DeadlineExceeded} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.answers = []any{token(2)}
+				a.failing("Put new AWSPENDING", err)
+				started := time.Now()
+				a.mustFail(rotation.CreateSecret, rotation.NotStored, "do not deploy", "rotate-secret --secret-id "+arn)
+				if tried := time.Since(started); tried < lambdaTimeout-8*time.Second {
+					t.Errorf("it gave up after %v of %v", tried, lambdaTimeout)
+				}
+				if !slices.ContainsFunc(a.measured, func(m rotation.Measurement) bool { return m.Event == rotation.Unstored }) {
+					t.Error("the metric that pages someone is missing")
+				}
+			})
+		})
+	}
+}
+
+// TestATokenThatWasNotStoredIsStoredByTheNextAttempt also counts the calls of
+// rotateAPIToken: there are no answers left.
+func TestATokenThatWasNotStoredIsStoredByTheNextAttempt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(a *account)
+		where  string // which version holds it in the end; "" for one of its own
+	}{
+		"in the same version":           {func(*account) {}, "new"},
+		"in the next version":           {func(a *account) { a.add("new", "", rotation.LabelPending) }, "new"},
+		"beside a version with a value": {func(a *account) { a.versions["new"].value = token(3) }, ""},
+		"which it was all the time":     {func(a *account) { a.versions["new"].value = token(2) }, "new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.answers = []any{token(2)}
+				a.failing("Put new AWSPENDING", errDown)
+				a.mustFail(rotation.CreateSecret, rotation.NotStored)
+
+				a.failing("Describe", errDown)
+				a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable, "still holds a token")
+
+				a.fail = nil
+				a.living[token(3)] = true
+				tc.change(a)
+				a.mustRun(rotation.CreateSecret)
+				where := tc.where
+				if where == "" {
+					where = a.labelled(rotation.LabelSuccessor)
+				}
+				a.mustHold(where, 2)
+
+				a.calls = nil
+				a.mustRun(rotation.CreateSecret)
+				if a.count("Put") != 0 {
+					t.Error("the token was not forgotten when it was stored")
+				}
+			})
+		})
+	}
+}
+
+func TestATokenIsNotStoredOverOneThatSomebodyPut(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{token(2)}
+		a.failing("Put new AWSPENDING", errDown)
+		a.mustFail(rotation.CreateSecret, rotation.NotStored)
+		a.fail = nil
+		a.replaceByHand()
+		a.answers = []any{token(4)}
+		a.mustRun(rotation.CreateSecret)
+		a.mustHold(a.labelled(rotation.LabelSuccessor), 2)
+		if a.versions["new"].value == token(2) {
+			t.Error("the rotation went on with the token that somebody had replaced")
+		}
+	})
+}
+
+func TestMemoryEndsWithTheProcess(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{token(2), refused}
+		a.failing("Put new AWSPENDING", errDown)
+		a.mustFail(rotation.CreateSecret, rotation.NotStored)
+		a.fail = nil
+		a.restart()
+		a.mustFail(rotation.CreateSecret, rotation.TokenRefused, "sealed")
+		if !slices.Equal(a.sealed, []string{token(2)}) {
+			t.Error("the token is not sealed either")
+		}
+	})
+}
+
+func TestAWriteThatOnlySeemedToFailIsNoSecondToken(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{token(2)}
+		first := true
+		a.fail = func(call string) error {
+			if call == "Put new AWSPENDING" && first {
+				first = false
+				a.versions["new"].value = token(2)
+				return errDown
+			}
+			return nil
+		}
+		a.mustRun(rotation.CreateSecret)
+		a.mustHold("new", 2)
+		if a.count("Put beside") != 0 {
+			t.Error("it was stored twice")
+		}
+	})
+}
+
+func TestTheTokenOfASecondInvocationIsKeptBeside(t *testing.T) {
+	for name, alive := range map[string]bool{"the stored one lives": true, "the stored one is dead": false} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.answers = []any{token(2)}
+				a.living[token(3)] = alive
+				a.fail = func(call string) error {
+					if call == "Put new AWSPENDING" {
+						a.versions["new"].value = token(3)
+					}
+					return nil
+				}
+				if alive {
+					a.mustRun(rotation.CreateSecret)
+				} else {
+					a.mustFail(rotation.CreateSecret, rotation.Superseded, rotation.LabelSuccessor)
+				}
+				a.mustHold("new", 3)
+				a.mustHold(a.labelled(rotation.LabelSuccessor), 2)
+			})
+		})
+	}
+}
+
+func TestASealThatFailsDoesNotStopTheStoring(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{token(2)}
+		a.sealErr = errors.New("no seal")
+		a.mustRun(rotation.CreateSecret)
+		a.mustHold("new", 2)
+		if !strings.Contains(a.log.String(), "no seal") {
+			t.Error("nobody was told")
+		}
+	})
+}

@@ -1,0 +1,173 @@
+package rotation_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"panther-token-rotation/internal/rotation"
+)
+
+func TestTestSecretWaitsForTheToken(t *testing.T) {
+	for _, propagation := range []time.Duration{0, 2 * time.Second, 10 * time.Second, 60 * time.Second, 170 * time.Second} {
+		t.Run(propagation.String(), func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.versions["new"].value = token(2)
+				started := time.Now()
+				a.after(propagation, func() { a.living[token(2)] = true })
+				a.mustRun(rotation.TestSecret)
+				if took := time.Since(started); took < propagation || took > propagation*115/100+time.Second {
+					t.Errorf("it took %v", took)
+				}
+				if last := a.measured[len(a.measured)-1]; last.Event != rotation.Propagated || last.Duration < propagation-10*time.Millisecond {
+					t.Errorf("it was measured as %+v", last)
+				}
+				if n := a.count("Check"); n > 75 {
+					t.Errorf("Panther was asked %d times", n)
+				}
+			})
+		})
+	}
+}
+
+func TestTestSecretPassesAloneOnACopyOfTheCurrentValue(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.versions["new"].value = token(1)
+		a.mustRun(rotation.TestSecret)
+	})
+}
+
+func TestTestSecretReadsAgainWhereReadsLag(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.living[token(2)] = true
+		a.after(3*time.Second, func() { a.versions["new"].value = token(2) })
+		a.mustRun(rotation.TestSecret)
+	})
+	inAccount(t, func(t *testing.T, a *account) {
+		a.mustFail(rotation.TestSecret, rotation.NotRotating, "createSecret did not come to its end")
+	})
+}
+
+func TestTestSecretTellsWhyATokenDoesNotWork(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change  func(a *account)
+		kind    rotation.Kind
+		tells   string
+		pending bool // whether AWSPENDING stays
+	}{
+		"the current one works": {func(*account) {}, rotation.ReplacedByHand, "--version-stage AWSPENDING --remove-from-version-id new", true},
+		"neither works":         {func(a *account) { a.living = map[string]bool{} }, rotation.NotYetWorking, "Do not remove AWSPENDING", true},
+		"another version has it": {func(a *account) {
+			a.living = map[string]bool{token(3): true}
+			a.add("beside", token(3), rotation.LabelSuccessor)
+		}, rotation.Superseded, "rotate-secret", false},
+		"Panther cannot be reached": {func(a *account) { a.checks = slices.Repeat([]error{notSent}, 1000) }, rotation.NotYetWorking, "NAT", true},
+		"the address is wrong":      {func(a *account) { a.checks = []error{misconfigured} }, rotation.EndpointMisconfigured, "PANTHER_API_URL", true},
+		"the value is of odd form":  {func(a *account) { a.versions["new"].value = "{}" }, rotation.SecretUnusable, "Do not remove AWSPENDING", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.versions["new"].value = token(2)
+				tc.change(a)
+				a.mustFail(rotation.TestSecret, tc.kind, tc.tells)
+				if slices.Contains(a.versions["new"].labels, rotation.LabelPending) != tc.pending {
+					t.Error("AWSPENDING is not where it should be")
+				}
+			})
+		})
+	}
+}
+
+func TestTestSecretGivesUpInTime(t *testing.T) {
+	for _, timeout := range []time.Duration{3 * time.Second, 10 * time.Second, time.Minute} {
+		inAccount(t, func(t *testing.T, a *account) {
+			a.versions["new"].value = token(2)
+			if failure := a.run(rotation.TestSecret, timeout); failure == nil {
+				t.Error("it passed")
+			}
+			if a.count("Check") == 0 {
+				t.Error("it did not ask at all")
+			}
+		})
+	}
+}
+
+func TestFinishSecretFollowsALabelThatMoved(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.versions["new"].value = token(2)
+		a.add("aside", token(3))
+		moved := false
+		a.fail = func(call string) error {
+			if call == "MoveCurrent" && !moved {
+				moved = true
+				a.unlabel("old", rotation.LabelCurrent)
+				a.versions["aside"].labels = []string{rotation.LabelCurrent}
+			}
+			return nil
+		}
+		a.mustRun(rotation.FinishSecret)
+		if a.labelled(rotation.LabelCurrent) != "new" {
+			t.Error("AWSCURRENT did not move")
+		}
+	})
+}
+
+func TestFinishSecretYieldsToATokenThatSomebodyPut(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.versions["new"].value = token(2)
+		a.fail = func(call string) error {
+			if call == "MoveCurrent" && a.labelled(rotation.LabelCurrent) == "old" {
+				a.replaceByHand()
+				a.unlabel("new", rotation.LabelPending)
+			}
+			return nil
+		}
+		a.mustFail(rotation.FinishSecret, rotation.NotRotating, "no staging label")
+		if a.labelled(rotation.LabelCurrent) != "by-hand" {
+			t.Error("AWSCURRENT was taken from the token that somebody put")
+		}
+	})
+}
+
+func TestFinishSecretIsDoneWhereTheMoveOnlySeemedToFail(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.versions["new"].value = token(2)
+		a.fail = func(call string) error {
+			if call == "MoveCurrent" {
+				a.unlabel("old", rotation.LabelCurrent)
+				a.versions["new"].labels = []string{rotation.LabelPending, rotation.LabelCurrent}
+				return errDown
+			}
+			return nil
+		}
+		a.mustRun(rotation.FinishSecret)
+	})
+}
+
+func TestFinishSecretWaitsForReplicas(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status          string
+		after           time.Duration // when it is in sync
+		atLeast, atMost time.Duration
+	}{
+		"in sync":    {"InSync", 0, 0, time.Second},
+		"failed":     {"Failed", 0, 0, time.Second},
+		"in a while": {"InProgress", 10 * time.Second, 10 * time.Second, 20 * time.Second},
+		"never":      {"InProgress", time.Hour, 45 * time.Second, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.versions["new"].value = token(2)
+				a.replicas = []rotation.Replica{{Region: "us-east-1", Status: tc.status}}
+				if tc.after > 0 {
+					a.after(tc.after, func() { a.replicas = []rotation.Replica{{Region: "us-east-1", Status: "InSync"}} })
+				}
+				started := time.Now()
+				a.mustRun(rotation.FinishSecret)
+				if took := time.Since(started); took < tc.atLeast || took > tc.atMost {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
