@@ -30,6 +30,9 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	var connected atomic.Bool
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
 	req = req.Clone(httptrace.WithClientTrace(req.Context(), trace))
+	// Without GetBody, net/http cannot send the request a second time by itself,
+	// as it would over HTTP/2 after some resets, whether it took effect or not.
+	req.GetBody = nil
 	req.Header.Set("X-API-Key", c.token.Reveal())
 	req.Header.Set("User-Agent", c.issuer.userAgent)
 	req.Header.Set("Accept", "application/json")

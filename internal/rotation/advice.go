@@ -11,7 +11,7 @@ const (
 
 	putValue = "aws secretsmanager put-secret-value --secret-id <secret> --secret-string file://value (where the secret is a JSON object, the file has to hold the whole object)"
 
-	newToken = "If RECOVERY_RECIPIENT is set, look in the log for a sealed value first; its command restores it. Otherwise create an API token in the Panther console and put it, which also ends this rotation: " + putValue
+	newToken = "If RECOVERY_RECIPIENT is set, look in the log for a value sealed for version <version>, or since AWSCURRENT was made; its command restores it. Otherwise create an API token in the Panther console and put it, which also ends this rotation: " + putValue
 
 	doLetSecretsManager = "The function is meant to be invoked by Secrets Manager: " + rotateAgain
 
@@ -33,7 +33,7 @@ const (
 
 	doWaitOutcome = "Secrets Manager repeats the rotation, which then finds out. To find out now: " + rotateAgain
 
-	doReplaceRefused = "If the function's address may have changed, compare it with the token's allowed CIDR blocks first. Otherwise the token was deleted, expired or lost. " + newToken
+	doReplaceRefused = "If a NotStored came before, rotate again first: another process may hold the token. Check that PANTHER_API_URL is right. If the function's address may have changed, compare it with the token's allowed CIDR blocks first. Otherwise the token was deleted, expired or lost. " + newToken
 
 	doRestoreStored = "Now: " + rotateAgain + ". Until the log says that the token is stored, do not deploy the function or change any of its settings, which would end the process that holds it. If that has ended: where RECOVERY_RECIPIENT is set, the log holds the new value, sealed, with the command that restores it."
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"panther-token-rotation/internal/secret"
 )
@@ -36,7 +35,7 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 		inv.log.Info("nothing to do: another invocation finished this rotation meanwhile")
 		return nil
 	default:
-		return inv.fail(NotRotating, "AWSCURRENT moved while this step began, so somebody put another token; nothing was rotated", doStartRotation, nil)
+		return inv.fail(NotRotating, "AWSCURRENT moved while this step began: somebody put another token, or Secrets Manager's answers disagree for a moment; nothing was rotated", doStartRotation, nil)
 	}
 
 	displaced := false
@@ -80,7 +79,7 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fresh := unstored{value: value.WithToken(token), replaces: current.ID, obtained: time.Now()}
+	fresh := unstored{value: value.WithToken(token), replaces: current.ID, obtained: inv.rotatedAt}
 	inv.memory.remember(inv.secretARN, fresh)
 	inv.seal(fresh)
 	return inv.keep(ctx, fresh)
@@ -98,9 +97,10 @@ func (inv *invocation) currentUnreadable(err error) *Error {
 
 // proveWritable makes the write that will have to work later, where failing
 // costs nothing: the current version, with the value and the labels that it
-// has. Secrets Manager checks permissions and the key, then ignores it
+// has. Secrets Manager ignores it
 // (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html,
-// ClientRequestToken).
+// ClientRequestToken), but not without permission to call. Whether it also uses
+// the key as a write that counts does, AWS does not say.
 func (inv *invocation) proveWritable(ctx context.Context, current Version) error {
 	err := inv.put(ctx, current.ID, current.Labels, current.Value)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"time"
 
 	"panther-token-rotation/internal/secret"
@@ -14,7 +15,7 @@ import (
 type unstored struct {
 	value    secret.Text
 	replaces string    // the version whose token it replaces
-	obtained time.Time // when Panther gave it
+	obtained time.Time // when Panther gave it; zero if it was in the secret already
 }
 
 // keep stores a remembered value in the version being rotated, and goes on
@@ -29,7 +30,11 @@ func (inv *invocation) keep(ctx context.Context, u unstored) error {
 		if err == nil {
 			inv.memory.forget(inv.secretARN, u)
 			inv.memory.noteSwitch(inv.secretARN, inv.VersionID, u.obtained)
-			inv.log.Info("stored the new token as AWSPENDING", "attempt", attempt, "duration_ms", time.Since(started).Milliseconds())
+			level := slog.LevelInfo
+			if attempt > 1 || u.obtained != inv.rotatedAt {
+				level = slog.LevelWarn // who was told that it was not stored has to hear that it is
+			}
+			inv.log.Log(ctx, level, "stored the new token as AWSPENDING", "attempt", attempt, "duration_ms", time.Since(started).Milliseconds())
 			return nil
 		}
 		if errors.Is(err, ErrVersionTaken) {
@@ -62,7 +67,7 @@ func (inv *invocation) keepBeside(ctx context.Context, u unstored) (beside bool,
 		err = inv.put(ctx, versionID, []string{LabelSuccessor}, u.value)
 		if err == nil {
 			inv.memory.forget(inv.secretARN, u)
-			inv.log.Warn("the version had another token already; stored this one beside it", "successor", versionID, "attempt", attempt)
+			inv.log.Warn("stored the token beside the version, in one of its own", "successor", versionID, "attempt", attempt)
 			return true, nil
 		}
 		inv.log.Warn("could not store the new token beside the version yet", "attempt", attempt, "error", err.Error())

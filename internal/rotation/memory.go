@@ -59,7 +59,7 @@ func (m *memory) sinceSwitch(secretARN, versionID string) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.switches[secretARN]
-	if s.versionID != versionID {
+	if s.versionID != versionID || s.at.IsZero() {
 		return 0
 	}
 	return time.Since(s.at)

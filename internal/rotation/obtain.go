@@ -49,11 +49,12 @@ func (inv *invocation) obtain(ctx context.Context, current Version, old secret.T
 		}
 		if !asking {
 			if timeLeft(ctx) < neededTime {
-				return secret.Text{}, inv.outOfTime(last, false)
+				return secret.Text{}, inv.outOfTime(last, inv.doubt)
 			}
 			started := time.Now()
 			token, err := inv.rotate(ctx, old)
 			if err == nil {
+				inv.rotatedAt = time.Now()
 				inv.log.Info("Panther rotated the token", "attempt", attempt, "duration_ms", time.Since(started).Milliseconds())
 				return token, nil
 			}

@@ -142,6 +142,8 @@ type invocation struct {
 	// doubt: a call of this invocation may have rotated the token, but its
 	// answer was lost.
 	doubt bool
+	// rotatedAt is when Panther gave this invocation a token; zero if it did not.
+	rotatedAt time.Time
 }
 
 func (inv *invocation) run(ctx context.Context) error {

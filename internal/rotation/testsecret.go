@@ -33,7 +33,7 @@ func (inv *invocation) testSecret(ctx context.Context) error {
 	waiting, stop := context.WithTimeout(ctx, testTime(ctx, inv.PropagationTimeout))
 	defer stop()
 	for attempt := 1; ; attempt++ {
-		err := inv.check(waiting, value.Token())
+		err := inv.check(ctx, value.Token())
 		waited := time.Since(started)
 		if err == nil {
 			inv.log.Info("the new token works", "attempt", attempt, "duration_ms", waited.Milliseconds())
@@ -74,8 +74,15 @@ func (inv *invocation) giveUpTesting(ctx context.Context, token secret.Text, wai
 		return inv.fail(NotYetWorking, what, doWaitForToken, err)
 	}
 	value, err := secret.ParseValue(current.Value, inv.TokenKey)
-	if err == nil && inv.check(ctx, value.Token()) == nil {
-		return inv.fail(ReplacedByHand, what+", but the AWSCURRENT token does, so the new one was replaced or deleted in Panther", doDropPending, nil)
+	if err != nil || value.Token().Equal(token) {
+		return inv.fail(NotYetWorking, what, doWaitForToken, nil)
+	}
+	err = inv.check(ctx, value.Token())
+	if err == nil {
+		return inv.fail(ReplacedByHand, what+", but the AWSCURRENT token does, so the new one was probably replaced or deleted in Panther", doDropPending, nil)
+	}
+	if answer := answerOf(err); answer.Answer != Refused {
+		return inv.fail(NotYetWorking, what+", and whether the AWSCURRENT one does is not clear ("+answer.Summary+")", doWaitForPanther, nil)
 	}
 
 	_, err = inv.searchVersions(ctx, current, token)
