@@ -1,6 +1,7 @@
 package explorer
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -28,6 +29,7 @@ func Setups() []Setup {
 		{Name: "old token lives on", Grace: 30 * time.Second, Propagation: slow, Sealed: true},
 		{Name: "old token lives on, other processes", Grace: 30 * time.Second, Spread: true},
 		{Name: "label moved back", State: MovedBack, Propagation: slow},
+		{Name: "two secrets", Secrets: 2, Sealed: true, SinglesOnly: true},
 		{Name: "rotation cancelled", State: Cancelled, SinglesOnly: true},
 		{Name: "timeout of 3 s", ShortTimeout: true, SinglesOnly: true},
 		{Name: "only an older token lives", State: OnlyOlder, SinglesOnly: true},
@@ -139,7 +141,10 @@ func run(setup Setup, plan Plan, variant Variant, seed uint64, telling bool) *Wo
 }
 
 func shortest(found *Finding, w *World, seed uint64) *Finding {
-	if len(w.violations) == 0 || found != nil && len(found.Plan) <= len(w.plan) && found.calls <= w.calls {
+	if len(w.violations) == 0 {
+		return found
+	}
+	if found != nil && cmp.Or(cmp.Compare(len(found.Plan), len(w.plan)), cmp.Compare(found.calls, w.calls)) <= 0 {
 		return found
 	}
 	return &Finding{w.setup, w.plan, w.variant, seed, w.calls, w.violations}

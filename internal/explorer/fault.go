@@ -24,6 +24,10 @@ const (
 	// CrashBefore and CrashAfter: the process dies in the call.
 	CrashBefore
 	CrashAfter
+	// SlowAnswer: the call succeeds, after 40 s.
+	SlowAnswer
+	// Misconfigured: something that is not Panther's API answers.
+	Misconfigured
 	// Refuse: Panther, or a gateway before it, says 403 for no reason.
 	Refuse
 	// Unreachable: no connection to Panther.
@@ -60,7 +64,7 @@ const (
 func (f Fault) String() string {
 	return [...]string{"none", "error before the effect", "error after the effect", "throttled",
 		"hang before the effect", "hang after the effect", "crash before the effect", "crash after the effect",
-		"refused for no reason", "no connection", "slow propagation", "lagging read",
+		"success after 40 s", "no API there", "refused for no reason", "no connection", "slow propagation", "lagging read",
 		"a second invocation before the effect", "a second invocation after the effect",
 		"overtaken before the effect", "overtaken after the effect",
 		"Secrets Manager down for 10 min", "writes denied for 2 h", "Panther down for 10 min",
@@ -95,9 +99,9 @@ func (f Fault) canStrike(k callKind) bool {
 	switch f {
 	case ErrorAfter, HangAfter, CrashAfter, SecondAfter, OvertakenAfter:
 		return k.writes()
-	case Throttle, Refuse, Unreachable, PantherOutage:
+	case Throttle, Misconfigured, Refuse, Unreachable, PantherOutage:
 		return k.isPanther() // to rotation, a throttled store is one that fails
-	case SlowPropagation:
+	case SlowPropagation, SlowAnswer:
 		return k == callRotate
 	case LaggingRead:
 		return k == callReadPending

@@ -26,23 +26,22 @@ func (w *World) checkNothingLost() {
 }
 
 func (w *World) isSafe(r reachedToken) bool {
-	return w.stored(r.token) || slices.Contains(w.sealed, *valueOf(r.token))
+	return r.stored() || slices.Contains(w.sealed, sealedValue{r.secret.arn, *valueOf(r.token)})
 }
 
-func (w *World) stored(token string) bool {
-	return slices.ContainsFunc(w.secrets, func(s *secretModel) bool { return s.holds(token) })
-}
+// stored reports whether the token is in its own secret.
+func (r reachedToken) stored() bool { return r.secret.holds(r.token) }
 
 // owes reports whether a living process has a token that is not stored.
 func (w *World) owes(p *process) bool {
-	return slices.ContainsFunc(w.reached, func(r reachedToken) bool { return r.process == p && !w.stored(r.token) })
+	return slices.ContainsFunc(w.reached, func(r reachedToken) bool { return r.process == p && !r.stored() })
 }
 
 // checkMayRotate holds whenever rotateAPIToken is called: it is the first time
 // for the version as far as the function can know, a write was proved to work,
 // and there is time to wait for the answer and to store it.
 func (w *World) checkMayRotate(inv *invocation) {
-	if inv.hadValue && !w.lagged {
+	if inv.hadValue && !inv.lagged {
 		w.violate("rotateAPIToken is called for a version that has a value")
 	}
 	if inv.unclear {
@@ -51,7 +50,7 @@ func (w *World) checkMayRotate(inv *invocation) {
 	if !inv.provedWrite {
 		w.violate("rotateAPIToken is called without proof that storing works")
 	}
-	if time.Until(inv.deadline) < 30*time.Second {
+	if time.Until(inv.deadline) < 35*time.Second {
 		w.violate("rotateAPIToken is called %v before Lambda's deadline", time.Until(inv.deadline).Round(time.Second))
 	}
 }
@@ -84,10 +83,34 @@ func (w *World) checkLiving() {
 		}
 		if !w.mayBeDead() {
 			w.violate("AWSCURRENT holds a dead token, although no answer was lost")
-		} else if !slices.ContainsFunc(w.failures, endsDead) {
+		} else if !endsDead(w.lastFailure(s)) {
 			w.violate("AWSCURRENT holds a dead token, and nobody was told what to do")
 		}
+		if id := s.unusedSuccessor(); id != "" {
+			w.violate("AWSCURRENT holds a dead token, although version %s, which is newer, holds one that works", id)
+		}
 	}
+}
+
+// lastFailure returns what was told last of a secret.
+func (w *World) lastFailure(s *secretModel) rotation.Kind {
+	for _, f := range slices.Backward(w.failures) {
+		if f.secret == s {
+			return f.kind
+		}
+	}
+	return ""
+}
+
+// unusedSuccessor returns a version newer than AWSCURRENT whose token works.
+func (s *secretModel) unusedSuccessor() string {
+	current := s.labelled(rotation.LabelCurrent)
+	for _, v := range s.versions {
+		if v.created.After(current.created) && v.value != nil && s.world.panther.find(tokenIn(*v.value)).works() {
+			return v.id
+		}
+	}
+	return ""
 }
 
 func endsDead(k rotation.Kind) bool {
@@ -101,7 +124,7 @@ func (w *World) mayBeDead() bool {
 	if w.setup.State == OnlyOlder || w.lostAnswer {
 		return true
 	}
-	return slices.ContainsFunc(w.reached, func(r reachedToken) bool { return !w.stored(r.token) })
+	return slices.ContainsFunc(w.reached, func(r reachedToken) bool { return !r.stored() })
 }
 
 // checkStored holds at the end, when each process that lives was used again:
@@ -110,7 +133,7 @@ func (w *World) mayBeDead() bool {
 func (w *World) checkStored() {
 	for _, r := range w.reached {
 		switch {
-		case w.stored(r.token), r.process.dead && !w.setup.Sealed:
+		case r.stored(), r.process.dead && !w.setup.Sealed:
 		case r.process.dead && !w.isSafe(r):
 			w.violate("a token is neither in the secret nor sealed in the log")
 		case !r.process.dead:

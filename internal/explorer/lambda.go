@@ -34,6 +34,8 @@ type invocation struct {
 	hadValue bool
 	// provedWrite is whether a write has succeeded in this invocation.
 	provedWrite bool
+	// lagged is whether a read of this invocation did not see a value.
+	lagged bool
 	// unclear is whether the last answer to rotateAPIToken was lost, and the
 	// token has not been seen to work since.
 	unclear bool
@@ -126,7 +128,7 @@ func (w *World) invoke(s *secretModel, v *versionModel, step rotation.Step) (ok 
 		p.die("Lambda ends process %d at its deadline", p.id)
 	}
 	if failure, failed := errors.AsType[*rotation.Error](err); failed {
-		w.failures = append(w.failures, failure.Kind)
+		w.failures = append(w.failures, toldFailure{s, failure.Kind})
 		fmt.Fprintln(&w.output, failure)
 		w.tell("  fails: %s: %s", failure.Kind, failure.What)
 	}
@@ -191,6 +193,16 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 		<-ctx.Done()
 		p.dieAtDeadline()
 		return ctx.Err()
+	case SlowAnswer:
+		err := do()
+		time.Sleep(40 * time.Second)
+		p.dieAtDeadline()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	case Misconfigured:
+		return &rotation.AnswerError{Answer: rotation.Misconfigured, Summary: "HTTP status 404"}
 	case CrashBefore:
 		p.die("process %d dies", p.id)
 	case CrashAfter:
@@ -201,7 +213,7 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 	case Unreachable:
 		return &rotation.AnswerError{Answer: rotation.NotSent, Summary: "no connection"}
 	case LaggingRead:
-		w.lagged = true
+		inv.lagged = true
 		return rotation.ErrNoValue
 	case SecondBefore:
 		w.invoke(inv.secret, inv.version, inv.step)
@@ -290,8 +302,8 @@ func (p *process) dieAtDeadline() {
 // sealerModel keeps what is sealed. Real sealing is tried elsewhere.
 type sealerModel struct{ world *World }
 
-func (m sealerModel) Seal(_, _ string, value secret.Text) error {
+func (m sealerModel) Seal(arn, _ string, value secret.Text) error {
 	m.world.tell("    the new value is sealed into the log")
-	m.world.sealed = append(m.world.sealed, value.Reveal())
+	m.world.sealed = append(m.world.sealed, sealedValue{arn, value.Reveal()})
 	return nil
 }

@@ -107,7 +107,7 @@ func (m *issuerModel) Rotate(ctx context.Context, token secret.Text) (secret.Tex
 		inv.unclear = !ok || answer.Answer == rotation.Unclear
 		return secret.Text{}, err
 	}
-	w.reached = append(w.reached, reachedToken{fresh.value, p})
+	w.reached = append(w.reached, reachedToken{fresh.value, inv.secret, p})
 	return secret.NewText(fresh.value), nil
 }
 

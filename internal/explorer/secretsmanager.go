@@ -121,7 +121,11 @@ func (s *secretModel) currentToken() string {
 	if current == nil || current.value == nil {
 		return ""
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(*current.value, keyBefore), keyAfter)
+	return tokenIn(*current.value)
+}
+
+func tokenIn(value string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(value, keyBefore), keyAfter)
 }
 
 func (s *secretModel) works() bool { return s.world.panther.find(s.currentToken()).works() }

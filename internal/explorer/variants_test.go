@@ -105,8 +105,11 @@ var brokenVariants = []Variant{
 	})},
 	{Name: "believes that a failed write was stored", Parts: breakStore(brokenStore{
 		put: func(ctx context.Context, next rotation.Store, p rotation.Put) error {
-			_ = next.Put(ctx, p)
-			return nil
+			err := next.Put(ctx, p)
+			if slices.Contains(p.Labels, rotation.LabelPending) {
+				return nil
+			}
+			return err
 		},
 	})},
 	{Name: "recovers tokens from older versions", Parts: breakStore(brokenStore{

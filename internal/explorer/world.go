@@ -40,8 +40,8 @@ type Setup struct {
 	Spread bool
 	// ShortTimeout gives the function Lambda's default timeout of 3 s.
 	ShortTimeout bool
-	// SinglesOnly: no pairs of faults, because the setup differs from another
-	// only before the first fault.
+	// SinglesOnly: no pairs of faults, to keep the time that make test takes.
+	// The random walk combines faults in these setups too.
 	SinglesOnly bool
 	// Secrets is how many secrets the function rotates; 0 means one.
 	Secrets int
@@ -109,11 +109,10 @@ type World struct {
 	calls      int
 	kinds      []callKind // of each call
 	output     bytes.Buffer
-	failures   []rotation.Kind
-	sealed     []string // values
+	failures   []toldFailure
+	sealed     []sealedValue
 	reached    []reachedToken
 	lostAnswer bool // Panther replaced a token and its answer did not arrive
-	lagged     bool // a read did not see a value
 	crashed    bool // a process died, which Lambda's error metric tells
 	rotations  int  // RotateSecret calls so far
 	explored   int  // calls when the faults were over
@@ -127,7 +126,17 @@ type World struct {
 // reachedToken is a token that Panther's answer brought into a process.
 type reachedToken struct {
 	token   string
+	secret  *secretModel
 	process *process
+}
+
+// sealedValue is a value in the sealed log, of the secret with that ARN.
+type sealedValue struct{ arn, value string }
+
+// toldFailure is what an operator heard of a secret.
+type toldFailure struct {
+	secret *secretModel
+	kind   rotation.Kind
 }
 
 // newWorld makes a world with its secrets and their tokens.
