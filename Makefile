@@ -20,10 +20,11 @@ RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && [ "$$(go env GOHOSTA
 # The explorer's runs have no goroutines of their own to race, and are many.
 EXPLORER := ./internal/explorer
 
+# -count=1, because end-to-end tests build the function, which the cache does not see.
 test: ## Run all tests
 	@echo "race detector: $(if $(RACE),on (but for $(EXPLORER)),OFF: no C compiler)"
 	@go vet ./...
-	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) $$(go list ./... | grep -v /explorer$$)
+	$(if $(RACE),CGO_ENABLED=1 )go test -count=1 $(RACE) $$(go list ./... | grep -v /explorer$$)
 	cd $(EXPLORER) && go test
 
 explore: ## Walk at random through faults for WALK (1m), from SEED if given
