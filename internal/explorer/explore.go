@@ -29,6 +29,7 @@ func Setups() []Setup {
 		{Name: "old token lives on", Grace: 30 * time.Second, Propagation: slow, Sealed: true},
 		{Name: "old token lives on, other processes", Grace: 30 * time.Second, Spread: true},
 		{Name: "label moved back", State: MovedBack, Propagation: slow},
+		{Name: "young token", Young: true, Propagation: slow, SinglesOnly: true},
 		{Name: "two secrets", Secrets: 2, Sealed: true, SinglesOnly: true},
 		{Name: "rotation cancelled", State: Cancelled, SinglesOnly: true},
 		{Name: "timeout of 3 s", ShortTimeout: true, SinglesOnly: true},

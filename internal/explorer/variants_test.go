@@ -116,7 +116,7 @@ var brokenVariants = []Variant{
 		versions: func(ctx context.Context, next rotation.Store, arn string) ([]rotation.VersionInfo, error) {
 			versions, err := next.Versions(ctx, arn)
 			for i := range versions {
-				versions[i].Created = versions[i].Created.Add(365 * 24 * time.Hour)
+				versions[i].Created = time.Now()
 			}
 			return versions, err
 		},

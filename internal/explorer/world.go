@@ -36,6 +36,8 @@ type Setup struct {
 	Grace time.Duration
 	// Propagation is how long a fresh token takes to start working.
 	Propagation time.Duration
+	// Young: AWSCURRENT was made just now.
+	Young bool
 	// Spread has each invocation run in another process than the one before.
 	Spread bool
 	// ShortTimeout gives the function Lambda's default timeout of 3 s.

@@ -48,8 +48,13 @@ func (inv *invocation) searchVersions(ctx context.Context, current Version, dead
 		inv.log.Warn("could not list the secret's versions", "error", err.Error())
 		return secret.Text{}, errMayNeedTime
 	}
+	// The dates of one list can be compared, whatever their precision.
+	since := current.Created
+	if i := slices.IndexFunc(versions, func(v VersionInfo) bool { return v.ID == current.ID }); i >= 0 {
+		since = versions[i].Created
+	}
 	versions = slices.DeleteFunc(versions, func(v VersionInfo) bool {
-		return !v.Created.After(current.Created) || !isUnused(v.Labels)
+		return v.ID == current.ID || v.Created.Before(since) || !isUnused(v.Labels)
 	})
 	slices.SortFunc(versions, func(a, b VersionInfo) int { return b.Created.Compare(a.Created) })
 
