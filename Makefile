@@ -1,4 +1,4 @@
-# Everything here needs Go and make, and nothing else.
+# Everything here needs Go, make and the usual POSIX tools.
 
 ARCH ?= arm64
 
@@ -24,14 +24,16 @@ EXPLORER := ./internal/explorer
 test: ## Run all tests
 	@echo "race detector: $(if $(RACE),on (but for $(EXPLORER)),OFF: no C compiler)"
 	@go vet ./...
-	$(if $(RACE),CGO_ENABLED=1 )go test -count=1 $(RACE) $$(go list ./... | grep -v /explorer$$)
+	packages=$$(go list ./... | grep -v /explorer$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 $(RACE) $$packages
 	cd $(EXPLORER) && go test
 
 explore: ## Walk at random through faults for WALK (1m), from SEED if given
 	cd $(EXPLORER) && go test -run TestRandomWalk -walk=$(or $(WALK),1m) -seed=$(or $(SEED),0) -timeout=0
 
 fuzz: ## Fuzz each target for FUZZ (30s)
-	@for target in $$(grep -rno --include=*_test.go 'func Fuzz[A-Za-z]*' . | sed 's/:[0-9]*:func /:/'); do \
+	@targets=$$(grep -rno --include=*_test.go 'func Fuzz[A-Za-z]*' . | sed 's/:[0-9]*:func /:/'); \
+	[ -n "$$targets" ] || { echo "no fuzz target found"; exit 1; }; \
+	for target in $$targets; do \
 		echo "$${target##*:}"; \
 		go test -run '^$$' -fuzz "^$${target##*:}$$" -fuzztime $(or $(FUZZ),30s) ./$$(dirname $${target%%:*}) || exit 1; \
 	done

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -34,6 +35,8 @@ func ParseURL(s string) (*url.URL, error) {
 	}
 	host := strings.ToLower(u.Hostname())
 	switch {
+	case u.Port() != "" && !isPort(u.Port()):
+		return nil, ErrMalformed
 	case host == "":
 		return nil, ErrNoHost
 	case strings.ContainsAny(host, " _/\\"):
@@ -68,6 +71,11 @@ func hasAPISubdomain(host string) bool {
 		return false
 	}
 	return strings.Contains(host, ".") && !strings.HasPrefix(host, "api.")
+}
+
+func isPort(s string) bool {
+	port, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && port > 0
 }
 
 func isLoopback(host string) bool {

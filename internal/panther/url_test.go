@@ -75,6 +75,8 @@ func TestParseURLRefusesWithoutEchoing(t *testing.T) {
 		"https://acme runpanther.net":               ErrMalformed,
 		"https://acme_x.runpanther.net":             ErrMalformed,
 		"https://acme.runpanther.net:port":          ErrMalformed,
+		"https://acme.runpanther.net:0":             ErrMalformed,
+		"https://acme.runpanther.net:99999":         ErrMalformed,
 		"https://%zz.runpanther.net":                ErrMalformed,
 		"https://acme.runpanther.net\x00":           ErrMalformed,
 		"https://pAsTeD01tOkEn@acme.example":        ErrExtraParts,
