@@ -52,6 +52,6 @@ func TestEveryFaultAndEveryPairOfFaults(t *testing.T) {
 	})
 	took := time.Since(started)
 	cores := runtime.GOMAXPROCS(0)
-	report(t, "explored %d runs, every fault and every pair of faults, in %.1f s: %.0f a second and core",
+	report(t, "explored %d runs, every fault and, but for setups of singles only, every pair of faults, in %.1f s: %.0f a second and core",
 		total.Load(), took.Seconds(), float64(total.Load())/took.Seconds()/float64(cores))
 }
