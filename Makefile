@@ -1,9 +1,12 @@
-# Everything here needs Go, make and the usual POSIX tools.
+# All but verify needs no more than Go, make and the usual POSIX tools.
 
+# The function's architecture, by Go's name or by Lambda's.
 ARCH ?= arm64
+override ARCH := $(patsubst x86_64,amd64,$(ARCH))
+$(if $(filter arm64 amd64,$(ARCH)),,$(error ARCH is "$(ARCH)", but Lambda has arm64 and amd64))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test explore fuzz build clean
+.PHONY: help demo sandbox test explore fuzz verify bench build build-Function zip clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +41,22 @@ fuzz: ## Fuzz each target for FUZZ (30s)
 		go test -run '^$$' -fuzz "^$${target##*:}$$" -fuzztime $(or $(FUZZ),30s) ./$$(dirname $${target%%:*}) || exit 1; \
 	done
 
+verify: ## Check against other people's software: SAM, Terraform, moto, the aws CLI
+	@deploy/verify/run
+
+bench: ## Measure, each figure beside its yardstick
+	@go build -o build/bench ./internal/bench && exec build/bench $(ARGS)
+
+BUILT = build
 build: ## Build build/bootstrap for ARCH (arm64 or amd64)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o build/bootstrap ./function
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o $(BUILT)/bootstrap ./function
+
+# sam build runs this, and does not say for which architecture: see ARCH.
+build-Function: BUILT = $(ARTIFACTS_DIR)
+build-Function: build
+
+zip: build ## Build the zip for ARCH that Lambda takes, the same bytes each time
+	go run github.com/aws/aws-lambda-go/cmd/build-lambda-zip -o build/panther-token-rotation-$(ARCH).zip build/bootstrap
 
 clean: ## Remove what was built
-	rm -rf build
+	rm -rf build .aws-sam
