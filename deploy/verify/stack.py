@@ -16,6 +16,8 @@ from moto.events.models import EventPattern
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+import checks
+from checks import same
 from emulator import emulated_account
 
 ACCOUNT = "123456789012"
@@ -23,26 +25,12 @@ NAME = "panther-token-rotation"
 URL = "https://api.acme.runpanther.net/public/graphql"
 ACTIONS = ["DescribeSecret", "GetSecretValue", "ListSecretVersionIds", "PutSecretValue", "UpdateSecretVersionStage"]
 
-shown, checks, quiet = "", 0, False
-
-
-def same(what, got, want):
-    """One check: shown when it holds, the end when it does not."""
-    global checks
-    checks += 1
-    if got != want:
-        sys.exit(f"  ✗ {shown}: {what}\n    is    {json.dumps(got, default=str)}\n    wants {json.dumps(want, default=str)}")
-    if not quiet:
-        print(f"  ✓ {what}")
-
 
 class Stack:
     """The stack as deployed in a region with the given parameters; its attributes are the clients to look at it."""
 
     def __init__(self, template, region, name, **parameters):
-        global shown
-        shown = name
-        print(f"{name}, in {region}")
+        checks.of(f"{name}, in {region}")
         self.region = region
         self.partition = "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
         for service in ["cloudformation", "cloudwatch", "events", "iam", "lambda", "logs", "s3", "secretsmanager", "sns"]:
@@ -291,11 +279,7 @@ def main(template_file, zip_file):
         # Each in a region of its own, which is empty.
         check_function_alone(template, "eu-central-1")
         for region in ["us-gov-west-1", "cn-north-1"]:
-            global quiet, checks
-            quiet, checks = True, 0
-            check_function_alone(template, region)
-            quiet = False
-            print(f"  ✓ the same {checks}")
+            checks.in_one_line(check_function_alone, template, region)
         check_everything(template, "us-east-2")
         check_topic_and_account(template, "eu-west-1")
 

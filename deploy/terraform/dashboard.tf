@@ -1,0 +1,112 @@
+locals {
+  # One metric of the function's own, by its name.
+  metric = {
+    for name in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored", "PropagationTime", "OutageTime"] :
+    name => ["PantherTokenRotation", name, "FunctionName", var.function_name]
+  }
+
+  log_source = "SOURCE '${aws_cloudwatch_log_group.function.name}'"
+}
+
+resource "aws_cloudwatch_dashboard" "function" {
+  dashboard_name = var.function_name
+
+  dashboard_body = jsonencode({
+    widgets = [
+      {
+        type = "alarm", x = 0, y = 0, width = 24, height = 2
+        properties = {
+          title  = "Alarms"
+          alarms = [for name in ["token-not-stored", "errors", "throttles"] : aws_cloudwatch_metric_alarm.function[name].arn]
+        }
+      },
+      {
+        type = "metric", x = 0, y = 2, width = 12, height = 6
+        properties = {
+          title  = "Rotations a day"
+          region = local.region
+          view   = "bar"
+          stat   = "Sum"
+          period = 86400
+          metrics = [
+            concat(local.metric.RotationsSucceeded, [{ label = "succeeded", color = "#2ca02c" }]),
+            concat(local.metric.RotationsFailed, [{ label = "failed steps", color = "#d62728" }]),
+            concat(local.metric.TokensNotStored, [{ label = "tokens not stored", color = "#9467bd" }]),
+          ]
+        }
+      },
+      {
+        type = "metric", x = 12, y = 2, width = 12, height = 6
+        properties = {
+          title   = "Failed steps by kind, a day"
+          region  = local.region
+          view    = "timeSeries"
+          stacked = true
+          metrics = [[{
+            id         = "kinds"
+            period     = 86400
+            expression = "SEARCH('{PantherTokenRotation,FunctionName,Kind,Step} MetricName=\"RotationsFailed\" FunctionName=\"${var.function_name}\"', 'Sum', 86400)"
+          }]]
+        }
+      },
+      {
+        type = "metric", x = 0, y = 8, width = 8, height = 6
+        properties = {
+          title   = "How long a new token took to work"
+          region  = local.region
+          view    = "timeSeries"
+          stat    = "Maximum"
+          period  = 3600
+          metrics = [local.metric.PropagationTime]
+          yAxis   = { left = { min = 0, label = "ms", showUnits = false } }
+        }
+      },
+      {
+        type = "metric", x = 8, y = 8, width = 8, height = 6
+        properties = {
+          title   = "How long readers had a dead token"
+          region  = local.region
+          view    = "timeSeries"
+          stat    = "Maximum"
+          period  = 3600
+          metrics = [local.metric.OutageTime]
+          yAxis   = { left = { min = 0, label = "ms", showUnits = false } }
+        }
+      },
+      {
+        type = "metric", x = 16, y = 8, width = 8, height = 6
+        properties = {
+          title  = "The longest step, beside the timeout"
+          region = local.region
+          view   = "timeSeries"
+          stat   = "Maximum"
+          period = 3600
+          metrics = [
+            ["AWS/Lambda", "Duration", "FunctionName", var.function_name, { id = "ms", visible = false }],
+            [{ expression = "ms / 1000", label = "seconds" }],
+          ]
+          yAxis       = { left = { min = 0, label = "s", showUnits = false } }
+          annotations = { horizontal = [{ label = "timeout", value = var.timeout }] }
+        }
+      },
+      {
+        type = "log", x = 0, y = 14, width = 24, height = 6
+        properties = {
+          title  = "Last rotations"
+          region = local.region
+          view   = "table"
+          query  = "${local.log_source} | filter message = \"the new version is AWSCURRENT\" | fields @timestamp, secret, version, since_switch_ms | sort @timestamp desc | limit 20"
+        }
+      },
+      {
+        type = "log", x = 0, y = 20, width = 24, height = 6
+        properties = {
+          title  = "Last failures"
+          region = local.region
+          view   = "table"
+          query  = "${local.log_source} | filter message = \"step failed\" | fields @timestamp, kind, step, secret, version, error | sort @timestamp desc | limit 20"
+        }
+      },
+    ]
+  })
+}

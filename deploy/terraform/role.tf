@@ -1,0 +1,131 @@
+resource "aws_iam_role" "function" {
+  name                 = "${var.function_name}-${local.region}" # roles are not regional, and another region may have one
+  description          = "What ${var.function_name} may do"
+  permissions_boundary = var.permissions_boundary_arn == "" ? null : var.permissions_boundary_arn
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      # Lambda runs the function in the name of this role. Nobody else takes it on.
+      {
+        Effect    = "Allow"
+        Principal = { Service = "lambda.amazonaws.com" }
+        Action    = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "rotation" {
+  name = "rotation"
+  role = aws_iam_role.function.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      # All secrets whose rotation names this function, and no other: that is what the condition says. So who adds a
+      # secret needs to change no policy.
+      {
+        Sid    = "RotateSecretsThatNameThisFunction"
+        Effect = "Allow"
+        Action = [
+          "secretsmanager:DescribeSecret",
+          "secretsmanager:GetSecretValue",
+          "secretsmanager:ListSecretVersionIds",
+          "secretsmanager:PutSecretValue",
+          "secretsmanager:UpdateSecretVersionStage",
+        ]
+        Resource  = local.secrets
+        Condition = { StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = local.function_arn } }
+      },
+      # The function's own log, and nobody else's.
+      {
+        Sid    = "WriteItsLog"
+        Effect = "Allow"
+        Action = [
+          "logs:CreateLogStream",
+          "logs:PutLogEvents",
+        ]
+        Resource = "${aws_cloudwatch_log_group.function.arn}:*"
+      },
+      # X-Ray knows no resources to name here. These two only add to traces, and read none.
+      {
+        Sid    = "WriteTraces"
+        Effect = "Allow"
+        Action = [
+          "xray:PutTelemetryRecords",
+          "xray:PutTraceSegments",
+        ]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:RequestedRegion" = local.region } }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "keys" {
+  count = length(var.kms_key_arns) > 0 ? 1 : 0
+
+  name = "keys"
+  role = aws_iam_role.function.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      # Values are encrypted under the secret's key. Only by way of Secrets Manager, and only for secrets: the encryption
+      # context names the secret's ARN.
+      {
+        Sid    = "UseTheSecretsKeys"
+        Effect = "Allow"
+        Action = [
+          "kms:Decrypt",
+          "kms:GenerateDataKey",
+        ]
+        Resource = var.kms_key_arns
+        Condition = {
+          StringLike = {
+            "kms:ViaService"                  = "secretsmanager.${local.region}.*"
+            "kms:EncryptionContext:SecretARN" = local.secrets
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "vpc" {
+  count = local.in_vpc ? 1 : 0
+
+  name = "vpc"
+  role = aws_iam_role.function.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      # Lambda itself makes the network interfaces, in the name of this role and before the function exists. Lambda
+      # refuses a role whose permissions for them name resources.
+      {
+        Sid    = "LetLambdaAttachToTheVpc"
+        Effect = "Allow"
+        Action = [
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+          "ec2:UnassignPrivateIpAddresses",
+        ]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:RequestedRegion" = local.region } }
+      },
+      # The function's own code has no business there.
+      {
+        Sid       = "KeepTheCodeOutOfTheVpc"
+        Effect    = "Deny"
+        Action    = "ec2:*"
+        Resource  = "*"
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+      },
+    ]
+  })
+}

@@ -1,0 +1,96 @@
+# The module in an emulated account, such as moto's. Everything the module makes goes to the endpoint. The secret is not
+# made here: whoever runs this makes it through the API, with a value, as an operator does.
+
+terraform {
+  required_version = ">= 1.7"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.80, < 7"
+    }
+  }
+}
+
+variable "endpoint" {
+  description = "URL of the emulated account, such as http://127.0.0.1:5000."
+  type        = string
+}
+
+variable "region" {
+  description = "Region of the emulated account, such as us-gov-west-1."
+  type        = string
+  default     = "eu-west-1"
+}
+
+variable "lambda_zip" {
+  description = "Path of the function's zip."
+  type        = string
+}
+
+variable "settings" {
+  description = "The module's variables that are to differ from their defaults, but for lambda_zip."
+  type = object({
+    secret_id                = optional(string)
+    schedule_expression      = optional(string)
+    rotation_window          = optional(string)
+    rotate_immediately       = optional(bool)
+    alarm_email              = optional(string)
+    alarm_topic_arn          = optional(string)
+    further_secret_arns      = optional(list(string))
+    kms_key_arns             = optional(list(string))
+    recovery_recipient       = optional(string)
+    permissions_boundary_arn = optional(string)
+    secret_account_id        = optional(string)
+    subnet_ids               = optional(list(string))
+    security_group_ids       = optional(list(string))
+    function_name            = optional(string)
+  })
+  default = {}
+}
+
+provider "aws" {
+  region                      = var.region
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+
+  endpoints {
+    cloudwatch     = var.endpoint
+    ec2            = var.endpoint
+    events         = var.endpoint
+    iam            = var.endpoint
+    lambda         = var.endpoint
+    logs           = var.endpoint
+    secretsmanager = var.endpoint
+    sns            = var.endpoint
+    sts            = var.endpoint
+  }
+}
+
+module "rotation" {
+  source = "../.."
+
+  lambda_zip      = var.lambda_zip
+  panther_api_url = "https://api.acme.runpanther.net/public/graphql"
+
+  secret_id                = var.settings.secret_id
+  schedule_expression      = var.settings.schedule_expression
+  rotation_window          = var.settings.rotation_window
+  rotate_immediately       = var.settings.rotate_immediately
+  alarm_email              = var.settings.alarm_email
+  alarm_topic_arn          = var.settings.alarm_topic_arn
+  further_secret_arns      = var.settings.further_secret_arns
+  kms_key_arns             = var.settings.kms_key_arns
+  recovery_recipient       = var.settings.recovery_recipient
+  permissions_boundary_arn = var.settings.permissions_boundary_arn
+  secret_account_id        = var.settings.secret_account_id
+  subnet_ids               = var.settings.subnet_ids
+  security_group_ids       = var.settings.security_group_ids
+  function_name            = var.settings.function_name
+}
+
+output "rotation" {
+  value = module.rotation
+}
