@@ -44,6 +44,8 @@ fuzz: ## Fuzz each target for FUZZ (30s)
 verify: ## Check against other people's software: SAM, Terraform, moto, the aws CLI
 	@deploy/verify/run
 
+# make verify installs boto3, too.
+bench: export BENCH_PYTHON ?= $(or $(wildcard .tools/emulator/bin/python),python3)
 bench: ## Measure, each figure beside its yardstick
 	@go build -o build/bench ./internal/bench && exec build/bench $(ARGS)
 
