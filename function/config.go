@@ -48,6 +48,9 @@ func readConfig(getenv func(string) string) (config, error) {
 	} else if c.pantherURL, err = panther.ParseURL(s); err != nil {
 		problem("PANTHER_API_URL", err)
 	}
+	if strings.Contains(getenv("GODEBUG"), "http2debug") {
+		problem("GODEBUG", errors.New("http2debug has Go's own library log headers and answers, and tokens with them; take it away"))
+	}
 	if s := getenv("SECRET_TOKEN_KEY"); s != "" {
 		c.tokenKey = s
 	}

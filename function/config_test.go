@@ -106,6 +106,7 @@ func TestEveryProblemIsNamedAtOnce(t *testing.T) {
 		"PROPAGATION_TIMEOUT":                 "perhaps",
 		"RECOVERY_RECIPIENT":                  "perhaps",
 		"LOG_LEVEL":                           "perhaps",
+		"GODEBUG":                             "http2client=1,http2debug=2",
 	}))
 	if err == nil {
 		t.Fatal("wrong settings were taken")
@@ -113,6 +114,7 @@ func TestEveryProblemIsNamedAtOnce(t *testing.T) {
 	for _, name := range []string{
 		"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
 		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ENDPOINT_URL", "PANTHER_API_URL", "PROPAGATION_TIMEOUT", "RECOVERY_RECIPIENT", "LOG_LEVEL",
+		"GODEBUG",
 	} {
 		if !strings.Contains("\n"+err.Error(), "\n"+name) && !strings.Contains(err.Error(), " "+name+":") {
 			t.Errorf("%s is not named in:\n%v", name, err)

@@ -34,9 +34,12 @@ func newTestHandler(err error) (*handler, *steps, *bytes.Buffer) {
 
 func TestEventBecomesARequest(t *testing.T) {
 	h, s, out := newTestHandler(nil)
-	_, err := h.Invoke(t.Context(), []byte(`{"Step":"createSecret","SecretId":"arn:x","ClientRequestToken":"v1","RotationToken":"hunter2-rotation"}`))
+	answer, err := h.Invoke(t.Context(), []byte(`{"Step":"createSecret","SecretId":"arn:x","ClientRequestToken":"v1","RotationToken":"hunter2-rotation"}`))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if string(answer) != "null" {
+		t.Errorf("the answer is %q, but a step has nothing to say", answer)
 	}
 	if len(s.requests) != 1 {
 		t.Fatalf("%d steps were carried out, want 1", len(s.requests))

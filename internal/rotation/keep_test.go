@@ -3,12 +3,14 @@ package rotation_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"panther-token-rotation/internal/rotation"
+	"panther-token-rotation/internal/secret"
 )
 
 var errDown = errors.New("InternalServiceError")
@@ -71,6 +73,57 @@ func TestATokenThatWasNotStoredIsStoredByTheNextAttempt(t *testing.T) {
 			})
 		})
 	}
+}
+
+// secondSecret is another secret of the account, which waits for a rotation.
+type secondSecret struct {
+	*account
+	put []rotation.Put
+}
+
+func (s *secondSecret) Describe(context.Context, string) (rotation.Description, error) {
+	return rotation.Description{ARN: arn + "2", RotationEnabled: true, Labels: map[string][]string{
+		"old 2": {rotation.LabelCurrent}, "new 2": {rotation.LabelPending},
+	}}, nil
+}
+
+func (s *secondSecret) Read(context.Context, string, string) (rotation.Version, error) {
+	return rotation.Version{}, rotation.ErrNoValue
+}
+
+func (s *secondSecret) ReadCurrent(context.Context, string) (rotation.Version, error) {
+	return rotation.Version{VersionInfo: rotation.VersionInfo{ID: "old 2"}, Value: secret.NewText(token(3))}, nil
+}
+
+func (s *secondSecret) Put(_ context.Context, p rotation.Put) error {
+	s.put = append(s.put, p)
+	return nil
+}
+
+func TestATokenHeldForOneSecretIsNotStoredInAnother(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{token(2), token(4)}
+		a.failing("Put new AWSPENDING", errDown)
+		a.mustFail(rotation.CreateSecret, rotation.NotStored)
+
+		other := &secondSecret{account: a}
+		a.rotator.Store = other
+		ctx, cancel := context.WithTimeout(t.Context(), lambdaTimeout)
+		defer cancel()
+		a.deadline, _ = ctx.Deadline()
+		err := a.rotator.Handle(ctx, slog.New(slog.NewJSONHandler(&a.log, nil)), rotation.Request{
+			Step: rotation.CreateSecret, SecretID: arn + "2", VersionID: "new 2",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(other.put, func(p rotation.Put) bool { return p.Value.Reveal() == token(4) }) {
+			t.Error("its own token was not stored in the second secret")
+		}
+		if slices.ContainsFunc(other.put, func(p rotation.Put) bool { return p.Value.Reveal() == token(2) }) {
+			t.Error("the token of the first secret was stored in the second")
+		}
+	})
 }
 
 func TestATokenIsNotStoredOverOneThatSomebodyPut(t *testing.T) {
