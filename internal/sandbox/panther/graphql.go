@@ -128,16 +128,16 @@ type apiTokenObject struct {
 	ID                graphql.ID
 	Name              string
 	Value             *string
-	ExpiresAt         *timestamp
-	RotatedAt         *timestamp
-	CreatedAt         timestamp
+	ExpiresAt         *dateTime
+	RotatedAt         *dateTime
+	CreatedAt         dateTime
 	Permissions       []string
-	AllowedCIDRBlocks *[]string
+	AllowedCIDRBlocks []string
 }
 
 type userObject struct {
 	ID    graphql.ID
-	Email string
+	Email email
 }
 
 func (*resolver) RotateAPIToken(ctx context.Context) (*rotateAPITokenOutput, error) {
@@ -155,8 +155,8 @@ func (*resolver) RotateAPIToken(ctx context.Context) (*rotateAPITokenOutput, err
 		ID:        graphql.ID(token.id),
 		Name:      token.name,
 		Value:     &value,
-		RotatedAt: &timestamp{token.rotatedAt},
-		CreatedAt: timestamp{token.createdAt},
+		RotatedAt: &dateTime{token.rotatedAt},
+		CreatedAt: dateTime{token.createdAt},
 	}}, nil
 }
 
@@ -168,13 +168,23 @@ func (*resolver) Users() ([]userObject, error) {
 	return nil, errForbidden
 }
 
-// timestamp is the scalar Timestamp.
-type timestamp struct{ time.Time }
+// dateTime is the scalar DateTime.
+type dateTime struct{ time.Time }
 
-func (timestamp) ImplementsGraphQLType(name string) bool { return name == "Timestamp" }
+func (dateTime) ImplementsGraphQLType(name string) bool { return name == "DateTime" }
 
 // UnmarshalGraphQL is there because the engine asks it of every scalar. No
-// field of the schema takes a Timestamp.
-func (*timestamp) UnmarshalGraphQL(any) error {
-	return errors.New("a Timestamp is no input")
+// field of the schema takes a DateTime.
+func (*dateTime) UnmarshalGraphQL(any) error {
+	return errors.New("a DateTime is no input")
+}
+
+// email is the scalar Email.
+type email string
+
+func (email) ImplementsGraphQLType(name string) bool { return name == "Email" }
+
+// UnmarshalGraphQL is there for the same reason.
+func (*email) UnmarshalGraphQL(any) error {
+	return errors.New("an Email is no input")
 }

@@ -68,7 +68,7 @@ func TestShowsTheTokenThatRotated(t *testing.T) {
 	}
 	want := map[string]any{
 		"id": "token-1", "name": "deploy", "value": api.Issued()[1],
-		"expiresAt": nil, "permissions": []any{}, "allowedCIDRBlocks": nil,
+		"expiresAt": nil, "permissions": []any{}, "allowedCIDRBlocks": []any{},
 	}
 	if diff := cmp.Diff(want, token); diff != "" {
 		t.Error(diff)

@@ -136,8 +136,7 @@ func (sec *secret) describe() description {
 	d := description{
 		ARN: sec.arn, Name: sec.name, Description: sec.description, KmsKeyId: sec.kmsKeyID, Tags: sec.tags,
 		RotationLambdaARN: sec.rotation.functionARN,
-		RotationRules:     sec.rotation.rules,
-		LastRotatedDate:   stamp(sec.rotation.last),
+		RotationRules:     sec.rotation.shownRules(),
 		LastChangedDate:   stamp(sec.changed),
 		LastAccessedDate:  stamp(sec.accessed),
 		NextRotationDate:  stamp(sec.rotation.next),
@@ -147,6 +146,9 @@ func (sec *secret) describe() description {
 	if sec.rotation.functionARN != "" {
 		enabled := sec.rotation.enabled
 		d.RotationEnabled = &enabled
+	}
+	if sec.rotation.enabled {
+		d.LastRotatedDate = stamp(sec.rotation.last)
 	}
 	return d
 }
@@ -189,7 +191,8 @@ func (s *Server) getSecretValue(call *Call, in struct{ SecretId, VersionId, Vers
 		return nil, errVersionNotFound(v.id)
 	}
 	call.VersionID, call.Stages = v.id, slices.Clone(v.labels)
-	sec.accessed = s.now().Truncate(24 * time.Hour)
+	v.accessed = s.now().Truncate(24 * time.Hour)
+	sec.accessed = v.accessed
 	return struct {
 		ARN, Name, VersionId string
 		SecretString         *string `json:",omitempty"`
@@ -296,14 +299,15 @@ func (s *Server) listSecretVersionIDs(_ *Call, in struct {
 		return nil, failure
 	}
 	type entry struct {
-		VersionId     string
-		VersionStages []string `json:",omitempty"`
-		CreatedDate   epoch
+		VersionId        string
+		VersionStages    []string `json:",omitempty"`
+		LastAccessedDate *epoch   `json:",omitempty"`
+		CreatedDate      epoch
 	}
 	entries := []entry{}
 	for _, v := range sec.versions {
 		if len(v.labels) > 0 || in.IncludeDeprecated {
-			entries = append(entries, entry{v.id, slices.Clone(v.labels), epoch(v.created)})
+			entries = append(entries, entry{v.id, slices.Clone(v.labels), stamp(v.accessed), epoch(v.created)})
 		}
 	}
 	entries, next, failure := page(entries, in.MaxResults, in.NextToken, 100)

@@ -72,6 +72,19 @@ func (r *rotationRules) interval() time.Duration {
 	return interval
 }
 
+// shownRules are the rules as DescribeSecret has them: with the days between
+// rotations, which it calculates "after every successful rotation"
+// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html).
+func (c *schedule) shownRules() *rotationRules {
+	days := int64(c.rules.interval() / (24 * time.Hour))
+	if days == 0 || c.last.IsZero() {
+		return c.rules
+	}
+	shown := *c.rules
+	shown.AutomaticallyAfterDays = &days
+	return &shown
+}
+
 // plan sets the next rotation, counted from now.
 func (c *schedule) plan(now time.Time) {
 	c.next = time.Time{}

@@ -34,10 +34,11 @@ type secret struct {
 
 // version is one version of a secret.
 type version struct {
-	id      string
-	labels  []string
-	created time.Time
-	value   *value // nil between RotateSecret and createSecret
+	id       string
+	labels   []string
+	created  time.Time
+	accessed time.Time // the day when it was last read
+	value    *value    // nil between RotateSecret and createSecret
 }
 
 // value does not change once it is stored.
