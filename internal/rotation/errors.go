@@ -1,7 +1,5 @@
 package rotation
 
-import "strings"
-
 // Kind says how a rotation step ended when it failed. Kinds are errors, so
 // errors.Is(err, TokenLost) tells them apart; each arrives as errorType in
 // Lambda's error payload and as a dimension of the failure metric.
@@ -59,14 +57,11 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.What)
+	cause := ""
 	if e.Cause != nil {
-		b.WriteString(": " + e.Cause.Error())
+		cause = ": " + e.Cause.Error()
 	}
-	b.WriteString(" (" + string(e.Step) + " of secret " + e.SecretARN + ", version " + e.VersionID + "). ")
-	b.WriteString(e.Do)
-	return b.String()
+	return e.What + cause + " (" + string(e.Step) + " of secret " + e.SecretARN + ", version " + e.VersionID + "). " + e.Do
 }
 
 // Unwrap gives errors.Is and errors.As both the kind and the cause.

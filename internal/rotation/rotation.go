@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"panther-token-rotation/internal/secret"
@@ -146,16 +147,26 @@ type invocation struct {
 	rotatedAt time.Time
 }
 
+var steps = map[Step]func(*invocation, context.Context) error{
+	CreateSecret: (*invocation).createSecret,
+	SetSecret:    (*invocation).setSecret,
+	TestSecret:   (*invocation).testSecret,
+	FinishSecret: (*invocation).finishSecret,
+}
+
+// nameCharacters are what AWS allows in the name and the ARN of a secret
+// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html).
+const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_+=.@-:"
+
 func (inv *invocation) run(ctx context.Context) error {
+	if strings.Trim(inv.SecretID, nameCharacters) != "" {
+		inv.secretARN = "<the secret>" // errors have commands to paste, and anybody may have written this event
+		return inv.fail(BadEvent, "the event's SecretId is no name or ARN of a secret", doLetSecretsManager, nil)
+	}
 	if inv.SecretID == "" || inv.VersionID == "" {
 		return inv.fail(BadEvent, "the event has no SecretId or no ClientRequestToken", doLetSecretsManager, nil)
 	}
-	step, known := map[Step]func(context.Context) error{
-		CreateSecret: inv.createSecret,
-		SetSecret:    inv.setSecret,
-		TestSecret:   inv.testSecret,
-		FinishSecret: inv.finishSecret,
-	}[inv.Step]
+	step, known := steps[inv.Step]
 	if !known {
 		return inv.fail(BadEvent, "the event's Step is none of the four rotation steps", doLetSecretsManager, nil)
 	}
@@ -163,7 +174,7 @@ func (inv *invocation) run(ctx context.Context) error {
 	if err != nil || done {
 		return err
 	}
-	return step(ctx)
+	return step(inv, ctx)
 }
 
 // checkLabels makes the checks that AWS's contract asks of every step. It
