@@ -72,7 +72,7 @@ func (f Fault) String() string {
 }
 
 // callKind says what a call to the outside is.
-type callKind int
+type callKind uint8
 
 const (
 	callDescribe callKind = iota

@@ -1,8 +1,6 @@
 package explorer
 
 import (
-	"bytes"
-	"encoding/base64"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +24,9 @@ func (w *World) checkNothingLost() {
 }
 
 func (w *World) isSafe(r reachedToken) bool {
-	return r.stored() || slices.Contains(w.sealed, sealedValue{r.secret.arn, *valueOf(r.token)})
+	return r.stored() || slices.ContainsFunc(w.sealed, func(v sealedValue) bool {
+		return v.arn == r.secret.arn && hasToken(v.value, r.token)
+	})
 }
 
 // stored reports whether the token is in its own secret.
@@ -138,23 +138,6 @@ func (w *World) checkStored() {
 			w.violate("a token is neither in the secret nor sealed in the log")
 		case !r.process.dead:
 			w.violate("a token that reached a living process is not in the secret")
-		}
-	}
-}
-
-// checkOutput holds at the end: no token, in whole or in part, is in anything
-// that the function wrote. Every part of eight characters has a tilde.
-func (w *World) checkOutput() {
-	output := w.output.Bytes()
-	if i := bytes.IndexByte(output, '~'); i >= 0 {
-		w.violate("a token or a part of one is in the output: %q", output[max(i-60, 0):min(i+20, len(output))])
-	}
-	for _, t := range w.panther.tokens {
-		for offset := range 3 {
-			encoded := base64.StdEncoding.EncodeToString([]byte(t.value[offset:]))
-			if bytes.Contains(output, []byte(encoded[:12])) {
-				w.violate("a token is in the output, base64 encoded")
-			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package explorer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 )
 
 // rotationToken is the RotationToken of each event. It is a secret too.
-const rotationToken = "r~r~r~r~r~r~r~r~"
+var rotationToken = secret.NewText("r~r~r~r~r~r~r~r~")
 
 // process is a Lambda execution environment: the memory of a Rotator, for as
 // long as it lives. It runs one invocation at a time.
@@ -43,6 +44,16 @@ type invocation struct {
 	echo string
 }
 
+// lambdaContext is the context of an invocation. It has Lambda's deadline but
+// does not end there: a process does not live to see that, because call and
+// invoke have it die at the deadline.
+type lambdaContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c lambdaContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
 // crash unwinds the invocation of a process that dies.
 type crash struct{}
 
@@ -56,7 +67,7 @@ func (p *process) start() {
 	parts := rotation.Config{
 		Store:              &storeModel{p},
 		Issuer:             &issuerModel{p},
-		Meter:              p.world.meter,
+		Meter:              p.world.output,
 		TokenKey:           "PANTHER_API_TOKEN",
 		PropagationTimeout: propagationTimeout,
 	}
@@ -103,11 +114,10 @@ func (w *World) invoke(s *secretModel, v *versionModel, step rotation.Step) (ok 
 	if p.rotator == nil || w.variant.Forgetful {
 		p.start()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), w.timeout())
-	defer cancel()
-	deadline, _ := ctx.Deadline()
-	if w.variant.NoDeadline {
-		ctx = context.WithoutCancel(ctx)
+	deadline := time.Now().Add(w.timeout())
+	ctx := context.Background()
+	if !w.variant.NoDeadline {
+		ctx = lambdaContext{ctx, deadline}
 	}
 	p.inv = &invocation{secret: s, version: v, step: step, deadline: deadline, hadValue: v.value != nil}
 	w.tell("%s for %s in process %d", step, v.id, p.id)
@@ -122,14 +132,12 @@ func (w *World) invoke(s *secretModel, v *versionModel, step rotation.Step) (ok 
 	}()
 
 	err := p.rotator.Handle(ctx, w.log, rotation.Request{
-		Step: step, SecretID: s.arn, VersionID: v.id, RotationToken: secret.NewText(rotationToken),
+		Step: step, SecretID: s.arn, VersionID: v.id, RotationToken: rotationToken,
 	})
-	if !time.Now().Before(deadline) {
-		p.die("Lambda ends process %d at its deadline", p.id)
-	}
+	_ = p.ended(ctx)
 	if failure, failed := errors.AsType[*rotation.Error](err); failed {
 		w.failures = append(w.failures, toldFailure{s, failure.Kind})
-		fmt.Fprintln(&w.output, failure)
+		w.output.sweep(failure.Error())
 		w.tell("  fails: %s: %s", failure.Kind, failure.What)
 	}
 	return err == nil
@@ -154,9 +162,8 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 	fault := w.strike(kind)
 	w.tell("  %s%s", kind, tellFault(fault))
 	time.Sleep(latency)
-	if ctx.Err() != nil {
-		p.dieAtDeadline()
-		return ctx.Err()
+	if err := p.ended(ctx); err != nil {
+		return err
 	}
 
 	failure := func() error {
@@ -171,11 +178,7 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 			return err
 		}
 		err := effect()
-		if ctx.Err() != nil {
-			p.dieAtDeadline()
-			return ctx.Err()
-		}
-		return err
+		return cmp.Or(p.ended(ctx), err)
 	}
 
 	switch fault {
@@ -190,17 +193,15 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 		if fault == HangAfter {
 			_ = do()
 		}
-		<-ctx.Done()
-		p.dieAtDeadline()
-		return ctx.Err()
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Until(inv.deadline)):
+		}
+		return p.ended(ctx)
 	case SlowAnswer:
 		err := do()
 		time.Sleep(40 * time.Second)
-		p.dieAtDeadline()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return err
+		return cmp.Or(p.ended(ctx), err)
 	case Misconfigured:
 		return &rotation.AnswerError{Answer: rotation.Misconfigured, Summary: "HTTP status 404"}
 	case CrashBefore:
@@ -226,11 +227,7 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 		} else {
 			inv.secret.runSteps(inv.version)
 		}
-		if ctx.Err() != nil {
-			p.dieAtDeadline()
-			return ctx.Err()
-		}
-		return err
+		return cmp.Or(p.ended(ctx), err)
 	case OtherSecret:
 		for _, s := range w.secrets {
 			if !s.rotating {
@@ -292,11 +289,13 @@ func (w *World) outage(kind callKind) error {
 	return nil
 }
 
-// dieAtDeadline ends the process if Lambda would have by now.
-func (p *process) dieAtDeadline() {
+// ended ends the process if Lambda would have by now. Else it returns the error
+// of a context that is over.
+func (p *process) ended(ctx context.Context) error {
 	if !time.Now().Before(p.inv.deadline) {
 		p.die("Lambda ends process %d at its deadline", p.id)
 	}
+	return ctx.Err()
 }
 
 // sealerModel keeps what is sealed. Real sealing is tried elsewhere.

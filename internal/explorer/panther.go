@@ -23,12 +23,13 @@ type tokenModel struct {
 	successor *tokenModel
 }
 
-// newToken makes a token of which no part of eight characters is without a
-// tilde, so that a search for tildes finds any part of it, whatever quotes it:
-// nothing else here has one.
+// newToken makes a token with a tilde in every fourth place, so that a search
+// for tildes finds any part of it, whatever quotes it. As four and three have no
+// divisor in common, each part of twelve characters has a tilde as the last of
+// three bytes, wherever these begin.
 func (m *pantherModel) newToken(from time.Time) *tokenModel {
 	n := len(m.tokens)
-	t := &tokenModel{value: fmt.Sprintf("t%02d~Kq%02d~+=%02d~Zw%02d~", n, 31*n%100, 17*n%100, 7*n%100), from: from}
+	t := &tokenModel{value: fmt.Sprintf("t%02d~Kq+~=%02d~Zw5~%02dx~", n, 31*n%100, 17*n%100), from: from}
 	m.tokens = append(m.tokens, t)
 	return t
 }

@@ -33,9 +33,9 @@ type versionModel struct {
 }
 
 // keyBefore and keyAfter are the rest of the secret's JSON object; no rotation
-// may change them.
+// may change them, not even how they are written.
 const (
-	keyBefore = `{"PANTHER_API_URL" : "https://api.acme.runpanther.net", "PANTHER_API_TOKEN": "`
+	keyBefore = `{"weight" : 1.0e0, "PANTHER_API_TOKEN": "`
 	keyAfter  = `"}` + "\n"
 )
 
@@ -113,8 +113,13 @@ func (s *secretModel) unlabel(v *versionModel, label string) {
 // holds reports whether any version has the token.
 func (s *secretModel) holds(token string) bool {
 	return slices.ContainsFunc(s.versions, func(v *versionModel) bool {
-		return v.value != nil && *v.value == *valueOf(token)
+		return v.value != nil && hasToken(*v.value, token)
 	})
+}
+
+// hasToken reports whether value is as valueOf makes it of the token.
+func hasToken(value, token string) bool {
+	return len(value) == len(keyBefore)+len(token)+len(keyAfter) && tokenIn(value) == token
 }
 
 // currentToken returns the token of AWSCURRENT.
@@ -256,7 +261,7 @@ func (v *versionModel) info() rotation.VersionInfo {
 
 func (m *storeModel) Put(ctx context.Context, p rotation.Put) error {
 	err := m.call(ctx, callPut, p.SecretARN, func(s *secretModel) error {
-		if p.RotationToken.Reveal() != rotationToken {
+		if !p.RotationToken.Equal(rotationToken) {
 			m.process.world.violate("PutSecretValue without the event's RotationToken")
 		}
 		v := s.version(p.VersionID)

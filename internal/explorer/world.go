@@ -14,13 +14,11 @@
 package explorer
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
 
-	"panther-token-rotation/internal/metrics"
 	"panther-token-rotation/internal/rotation"
 )
 
@@ -97,8 +95,8 @@ type World struct {
 	processes []*process
 	preferred *process // the one to be used, if it is idle
 	turn      int
+	output    *output
 	log       *slog.Logger
-	meter     rotation.Meter
 
 	// How the faults of the plan go on.
 	struck      int // how many came to pass
@@ -110,7 +108,6 @@ type World struct {
 	// What is noted of the run.
 	calls      int
 	kinds      []callKind // of each call
-	output     bytes.Buffer
 	failures   []toldFailure
 	sealed     []sealedValue
 	reached    []reachedToken
@@ -143,10 +140,10 @@ type toldFailure struct {
 
 // newWorld makes a world with its secrets and their tokens.
 func newWorld(setup Setup, plan Plan, variant Variant) *World {
-	w := &World{setup: setup, plan: plan, variant: variant}
+	w := &World{setup: setup, plan: plan, variant: variant, kinds: make([]callKind, 0, 64)}
 	w.panther = &pantherModel{world: w}
-	w.log = slog.New(slog.NewJSONHandler(&w.output, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.meter = metrics.New(&w.output, "explored")
+	w.output = newOutput(w)
+	w.log = slog.New(w.output)
 	for i := range max(setup.Secrets, 1) {
 		w.secrets = append(w.secrets, newSecret(w, fmt.Sprintf("arn:aws:secretsmanager:eu-west-1:123456789012:secret:panther-%d", i), setup.State))
 	}
@@ -210,7 +207,6 @@ func (w *World) run() {
 	w.rotateUntilLiving()
 	w.checkLiving()
 	w.checkStored()
-	w.checkOutput()
 }
 
 // rotateUntilLiving has a secret whose AWSCURRENT is dead rotated again, by its

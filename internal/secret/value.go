@@ -69,6 +69,7 @@ func parseObject(s, key string) (Value, error) {
 		return Value{}, ErrNotJSON
 	}
 	var (
+		raw   json.RawMessage
 		found bool
 		v     Value
 	)
@@ -77,7 +78,6 @@ func parseObject(s, key string) (Value, error) {
 		if err != nil {
 			return Value{}, ErrNotJSON
 		}
-		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
 			return Value{}, ErrNotJSON
 		}
@@ -147,8 +147,11 @@ const headroom = 512
 // CheckRoom returns ErrTooLarge if a new token of usual length would make the
 // value larger than Secrets Manager takes.
 func (v Value) CheckRoom() error {
-	standIn := NewText(strings.Repeat("x", max(len(v.token.Reveal()), headroom)))
-	if len(v.WithToken(standIn).Reveal()) > MaxBytes {
+	length := len(v.before.Reveal()) + max(len(v.token.Reveal()), headroom) + len(v.after.Reveal())
+	if v.quoted {
+		length += len(`""`)
+	}
+	if length > MaxBytes {
 		return ErrTooLarge
 	}
 	return nil
