@@ -117,6 +117,9 @@ func (s *secret) put(id string, labels []string, val *value, now time.Time) (v *
 	for _, label := range labels {
 		s.label(v, label)
 	}
+	if s.labelled(labelCurrent) == nil {
+		s.label(v, labelCurrent) // the first version gets it, whatever was asked for
+	}
 	s.changed = now
 	return v, false, nil
 }
