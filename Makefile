@@ -51,7 +51,7 @@ bench: ## Measure, each figure beside its yardstick
 
 BUILT = build
 build: ## Build build/bootstrap for ARCH (arm64 or amd64)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o $(BUILT)/bootstrap ./function
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o '$(BUILT)/bootstrap' ./function
 
 # sam build runs this, and does not say for which architecture: see ARCH.
 build-Function: BUILT = $(ARTIFACTS_DIR)

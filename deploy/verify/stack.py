@@ -19,6 +19,7 @@ from samtranslator.yaml_helper import yaml_parse
 import checks
 from checks import same
 from emulator import emulated_account
+from text import check_text
 
 ACCOUNT = "123456789012"
 NAME = "panther-token-rotation"
@@ -102,7 +103,7 @@ def check_function_alone(template, region):
     same("240 seconds, 256 MB", [function["Timeout"], function["MemorySize"]], [240, 256])
     same("JSON logging into its own log group, tracing",
          [stack.functions.list_tags(Resource=function["FunctionArn"])["Tags"], function["TracingConfig"]],
-         [{"asked/LogFormat": "JSON", "asked/LogGroup": stack.resources["LogGroup"]},
+         [{"asked/LogFormat": "JSON", "asked/ApplicationLogLevel": "INFO", "asked/LogGroup": stack.resources["LogGroup"]},
           {"Mode": "Active"}])
     same("settings", function["Environment"]["Variables"], {
         "PANTHER_API_URL": URL, "SECRET_TOKEN_KEY": "PANTHER_API_TOKEN", "PROPAGATION_TIMEOUT": "3m",
@@ -118,7 +119,11 @@ def check_function_alone(template, region):
     same("on secrets of this account and region", secrets["Resource"], stack.arn("secretsmanager", "secret:*"))
     same("whose rotation names this function", secrets["Condition"],
          {"StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn": stack.arn("lambda", f"function:{NAME}")}})
-    same("its own log only", statements["WriteItsLog"]["Resource"].removesuffix(":*"), group["arn"].removesuffix(":*"))
+    same("its own log only",
+         [statements["WriteItsLog"]["Action"], statements["WriteItsLog"]["Resource"].removesuffix(":*")],
+         [["logs:CreateLogStream", "logs:PutLogEvents"], group["arn"].removesuffix(":*")])
+    same("traces in this region, and none to read", [statements["WriteTraces"][k] for k in ["Action", "Resource", "Condition"]],
+         [["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*", {"StringEquals": {"aws:RequestedRegion": region}}])
     trust = stack.iam.get_role(RoleName=stack.resources["FunctionRole"])["Role"]["AssumeRolePolicyDocument"]["Statement"]
     same("Lambda alone takes the role on", trust,
          [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}])
@@ -150,7 +155,7 @@ def check_function_alone(template, region):
          [m for m in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored", "PropagationTime", "OutageTime", "Duration"]
           if m not in drawn], [])
     same("commands that need a secret are not among the outputs", sorted(stack.outputs),
-         ["AddSecretCommand", "FunctionArn", "FunctionRoleArn", "LogGroupName"])
+         ["AddSecretCommand", "FunctionArn", "FunctionRoleArn", "LogCommand", "LogGroupName"])
 
 
 def check_everything(template, region):
@@ -196,6 +201,10 @@ def check_everything(template, region):
     same("Lambda may attach it to the VPC, its code may not use that",
          [statements["KeepTheCodeOutOfTheVpc"][k] for k in ["Effect", "Action", "Condition"]],
          ["Deny", "ec2:*", {"ArnEquals": {"lambda:SourceFunctionArn": function["FunctionArn"]}}])
+    same("what Lambda needs there, in this region", [statements["LetLambdaAttachToTheVpc"][k] for k in ["Action", "Condition"]], [
+        ["ec2:" + a for a in ["AssignPrivateIpAddresses", "CreateNetworkInterface", "DeleteNetworkInterface",
+                              "DescribeNetworkInterfaces", "DescribeSubnets", "UnassignPrivateIpAddresses"]],
+        {"StringEquals": {"aws:RequestedRegion": region}}])
     role = stack.iam.get_role(RoleName=stack.resources["FunctionRole"])["Role"]
     same("permissions boundary", role["PermissionsBoundary"]["PermissionsBoundaryArn"], f"arn:aws:iam::{ACCOUNT}:policy/boundary")
 
@@ -204,18 +213,24 @@ def check_everything(template, region):
          [[s["Protocol"], s["Endpoint"]] for s in stack.sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]],
          [["email", "security@example.com"]])
     policy = json.loads(stack.sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"])["Statement"]
-    same("alarms and events of this account may publish",
-         [[s["Principal"], s["Action"], s["Resource"], s["Condition"]] for s in policy],
-         [[{"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]}, "sns:Publish", topic,
-           {"StringEquals": {"aws:SourceAccount": ACCOUNT}}]])
+    same("alarms of this account and events may publish",
+         [[s["Principal"], s["Action"], s["Resource"], s.get("Condition")] for s in policy],
+         [[{"Service": "cloudwatch.amazonaws.com"}, "sns:Publish", topic, {"StringEquals": {"aws:SourceAccount": ACCOUNT}}],
+          [{"Service": "events.amazonaws.com"}, "sns:Publish", topic, None]])
     same("all alarms tell the topic",
          [a["AlarmActions"] for a in stack.cloudwatch.describe_alarms()["MetricAlarms"]], [[topic]] * 3)
     rule = stack.events.describe_rule(Name="rotate-panther-rotation-failed")
     check_pattern(stack, rule["EventPattern"], made["ARN"], further)
     same("the rule tells the topic",
          [t["Arn"] for t in stack.events.list_targets_by_rule(Rule="rotate-panther-rotation-failed")["Targets"]], [topic])
-    same("the outputs name the secret",
-         [("acme/panther" in stack.outputs[c]) for c in ["RotateNowCommand", "CheckCommand", "RollBackCommand"]], [True] * 3)
+    command = f"aws secretsmanager %s --region {region} --secret-id 'acme/panther'"
+    same("the commands among the outputs", [stack.outputs[c] for c in ["RotateNowCommand", "CheckCommand", "RollBackCommand"]], [
+        command % "rotate-secret",
+        command % "describe-secret" + " --query '[RotationEnabled, LastRotatedDate, NextRotationDate, VersionIdsToStages]'",
+        command % "cancel-rotate-secret"])
+    same("the command for the next secret", stack.outputs["AddSecretCommand"],
+         f"aws secretsmanager rotate-secret --region {region} --secret-id SECRET --rotation-lambda-arn {function['FunctionArn']}"
+         ' --rotation-rules \'{"ScheduleExpression":"cron(0 4 1 * ? *)","Duration":"3h"}\' --no-rotate-immediately')
 
 
 def check_pattern(stack, pattern, secret, further):
@@ -276,6 +291,7 @@ def main(template_file, zip_file):
             body["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://artifacts/function.zip"
             return body
 
+        check_text(template())
         # Each in a region of its own, which is empty.
         check_function_alone(template, "eu-central-1")
         for region in ["us-gov-west-1", "cn-north-1"]:

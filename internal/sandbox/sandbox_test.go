@@ -59,7 +59,7 @@ func TestBuildsAsMakeDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.NewReplacer("-ldflags -s -w", "-ldflags '-s -w'").Replace("go build " + strings.Join(buildFlags, " "))
-	if !strings.Contains(string(makefile), want+" -o $(BUILT)/bootstrap ./function") {
+	if !strings.Contains(string(makefile), want+" -o '$(BUILT)/bootstrap' ./function") {
 		t.Errorf("make build does not say: %s", want)
 	}
 }
