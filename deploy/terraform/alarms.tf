@@ -107,14 +107,23 @@ resource "aws_sns_topic_policy" "alarms" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      # The alarms and the rule above, and no other account's.
+      # The alarms of this account.
       {
-        Sid       = "LetAlarmsAndEventsPublish"
+        Sid       = "LetAlarmsPublish"
         Effect    = "Allow"
-        Principal = { Service = ["cloudwatch.amazonaws.com", "events.amazonaws.com"] }
+        Principal = { Service = "cloudwatch.amazonaws.com" }
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.alarms[0].arn
         Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+      },
+      # The rule above. No condition: AWS's documentation has said that EventBridge does not support one here, and then
+      # messages would be missing without a word. A stranger's rule could send messages here, and no more.
+      {
+        Sid       = "LetEventsPublish"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms[0].arn
       },
     ]
   })

@@ -44,6 +44,8 @@ resource "aws_lambda_function" "rotation" {
   logging_config {
     log_format = "JSON"
     log_group  = aws_cloudwatch_log_group.function.name
+    # Lambda drops what is below this, and takes the lines with metrics for INFO: WARN would end the alarms.
+    application_log_level = var.log_level == "debug" ? "DEBUG" : "INFO"
   }
 
   tracing_config {

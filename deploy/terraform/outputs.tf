@@ -48,5 +48,5 @@ output "roll_back_command" {
 
 output "add_secret_command" {
   description = "Lets this function rotate one more secret; put its name or ARN for SECRET. Tests it, and rotates it only when it is due."
-  value       = "${format(local.secrets_manager, "rotate-secret")} SECRET --rotation-lambda-arn ${aws_lambda_function.rotation.arn} --rotation-rules '${jsonencode({ ScheduleExpression = var.schedule_expression })}' --no-rotate-immediately"
+  value       = "${format(local.secrets_manager, "rotate-secret")} SECRET --rotation-lambda-arn ${aws_lambda_function.rotation.arn} --rotation-rules '${jsonencode(merge({ ScheduleExpression = var.schedule_expression }, var.rotation_window == "" ? {} : { Duration = var.rotation_window }))}' --no-rotate-immediately"
 }

@@ -55,8 +55,8 @@ variable "rotation_window" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^([1-9][0-9]?h)?$", var.rotation_window))
-    error_message = "rotation_window must be in hours, such as 3h, or empty."
+    condition     = can(regex("^(([1-9]|1[0-9]|2[0-4])h)?$", var.rotation_window))
+    error_message = "rotation_window must be in hours, 24h at most, such as 3h, or empty."
   }
 }
 
@@ -215,7 +215,7 @@ variable "lambda_s3" {
 }
 
 variable "function_name" {
-  description = "Name of the function, at most 40 characters; role, alarms and dashboard bear it, too. Give each deployment in a region its own."
+  description = "Name of the function, at most 40 characters; role, alarms and dashboard bear it, too. Give each deployment in a region its own. Changing it later strands the secrets that name the old one."
   type        = string
   default     = "panther-token-rotation"
   nullable    = false
@@ -239,14 +239,14 @@ variable "architecture" {
 }
 
 variable "timeout" {
-  description = "Seconds an invocation may take, 60 to 900. At least 240, and the propagation timeout and a minute. The function refuses to rotate if too little is left."
+  description = "Seconds an invocation may take, 240 to 900: the propagation timeout and a minute, if that is more than 240. The function refuses to rotate if too little is left."
   type        = number
   default     = 240
   nullable    = false
 
   validation {
-    condition     = var.timeout >= 60 && var.timeout <= 900 && floor(var.timeout) == var.timeout
-    error_message = "timeout must be a whole number of seconds from 60 to 900."
+    condition     = var.timeout >= 240 && var.timeout <= 900 && floor(var.timeout) == var.timeout
+    error_message = "timeout must be a whole number of seconds from 240 to 900."
   }
 }
 

@@ -124,14 +124,23 @@ run "an_address" {
     error_message = "The rule does not tell the address."
   }
   assert {
-    condition = jsondecode(aws_sns_topic_policy.alarms[0].policy).Statement == [{
-      Sid       = "LetAlarmsAndEventsPublish"
-      Effect    = "Allow"
-      Principal = { Service = ["cloudwatch.amazonaws.com", "events.amazonaws.com"] }
-      Action    = "sns:Publish"
-      Resource  = aws_sns_topic.alarms[0].arn
-      Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
-    }]
+    condition = jsonencode(jsondecode(aws_sns_topic_policy.alarms[0].policy).Statement) == jsonencode([
+      {
+        Sid       = "LetAlarmsPublish"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms[0].arn
+        Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+      },
+      {
+        Sid       = "LetEventsPublish"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms[0].arn
+      },
+    ])
     error_message = "The topic is closed to the alarms or the rule, or open to others."
   }
   assert {

@@ -70,6 +70,7 @@ run "log" {
   assert {
     condition = (
       one(aws_lambda_function.rotation.logging_config).log_format == "JSON" &&
+      one(aws_lambda_function.rotation.logging_config).application_log_level == "INFO" &&
       one(aws_lambda_function.rotation.logging_config).log_group == aws_cloudwatch_log_group.function.name
     )
     error_message = "The function does not log as JSON into its own log group."
