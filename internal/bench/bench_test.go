@@ -29,7 +29,7 @@ func TestBuildsAsMakeDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	flags := strings.Replace(strings.Join(buildFlags, " "), "-s -w", "'-s -w'", 1)
-	if !strings.Contains(string(makefile), "go build "+flags+" -o $(BUILT)/bootstrap ./function") {
+	if !strings.Contains(string(makefile), "go build "+flags+" -o '$(BUILT)/bootstrap' ./function") {
 		t.Errorf("make build does not build with %s", flags)
 	}
 }
