@@ -76,9 +76,11 @@ func (m *pantherModel) rotate(old string, propagation time.Duration) *tokenModel
 // issuerModel is Panther as one process sees it.
 type issuerModel struct{ process *process }
 
-func refusedAnswer() error {
-	return &rotation.AnswerError{Answer: rotation.Refused, Summary: "HTTP status 401"}
-}
+// Answers that say that nothing happened.
+var (
+	errRefused     = &rotation.AnswerError{Answer: rotation.Refused, Summary: "HTTP status 401"}
+	errUnreachable = &rotation.AnswerError{Answer: rotation.NotSent, Summary: "no connection"}
+)
 
 func (m *issuerModel) Rotate(ctx context.Context, token secret.Text) (secret.Text, error) {
 	p := m.process
@@ -98,7 +100,7 @@ func (m *issuerModel) Rotate(ctx context.Context, token secret.Text) (secret.Tex
 			propagation, w.slow = 10*time.Minute, false
 		}
 		if fresh = w.panther.rotate(token.Reveal(), propagation); fresh == nil {
-			return refusedAnswer()
+			return errRefused
 		}
 		w.tell("    Panther replaces the token")
 		return nil
@@ -117,7 +119,7 @@ func (m *issuerModel) Check(ctx context.Context, token secret.Text) error {
 	p.inv.echo = token.Reveal()
 	err := p.call(ctx, callCheck, func() error {
 		if !p.world.panther.find(token.Reveal()).works() {
-			return refusedAnswer()
+			return errRefused
 		}
 		return nil
 	})

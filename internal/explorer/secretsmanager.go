@@ -35,8 +35,8 @@ type versionModel struct {
 // keyBefore and keyAfter are the rest of the secret's JSON object; no rotation
 // may change them, not even how they are written.
 const (
-	keyBefore = `{"weight" : 1.0e0, "PANTHER_API_TOKEN": "`
-	keyAfter  = `"}` + "\n"
+	keyBefore = `{"weight" : 1.0e0 , "PANTHER_API_TOKEN": "`
+	keyAfter  = `" }` + "\n"
 )
 
 func valueOf(token string) *string {

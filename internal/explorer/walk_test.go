@@ -54,9 +54,9 @@ func TestRandomWalk(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	took := time.Since(started)
+	took := time.Since(started).Seconds()
 	report(t, "walked %d random runs from seed %d in %.1f s: %.0f a second and core", runs.Load(), seed,
-		took.Seconds(), float64(runs.Load())/took.Seconds()/float64(runtime.GOMAXPROCS(0)))
+		took, float64(runs.Load())/took/float64(runtime.GOMAXPROCS(0)))
 	if found != nil {
 		t.Errorf("with -seed %d: %s", found.seed, story(t, found))
 	}

@@ -7,10 +7,11 @@
 // (panther.go), Lambda and the life of its processes (lambda.go). A run is one
 // [World] with a [Plan] of faults (fault.go); it is deterministic, takes no real
 // time within a testing/synctest bubble, and ends when Secrets Manager has
-// retried until things settled. What must hold is in invariants.go.
+// retried until things settled. What must hold is in invariants.go, and for what
+// the function prints in output.go.
 //
 // To add a fault: add it to fault.go, say at which calls it can strike, and
-// carry it out in World.call.
+// carry it out in process.call.
 package explorer
 
 import (
@@ -103,7 +104,8 @@ type World struct {
 	storeDown   time.Time
 	putsDenied  time.Time
 	pantherDown time.Time
-	slow        bool // the next token takes long to work
+	slow        bool          // the next token takes long to work
+	latency     time.Duration // of calls so far, yet to pass
 
 	// What is noted of the run.
 	calls      int
@@ -142,7 +144,7 @@ type toldFailure struct {
 func newWorld(setup Setup, plan Plan, variant Variant) *World {
 	w := &World{setup: setup, plan: plan, variant: variant, kinds: make([]callKind, 0, 64)}
 	w.panther = &pantherModel{world: w}
-	w.output = newOutput(w)
+	w.output = &output{w}
 	w.log = slog.New(w.output)
 	for i := range max(setup.Secrets, 1) {
 		w.secrets = append(w.secrets, newSecret(w, fmt.Sprintf("arn:aws:secretsmanager:eu-west-1:123456789012:secret:panther-%d", i), setup.State))
@@ -160,6 +162,8 @@ func (w *World) timeout() time.Duration {
 	return lambdaTimeout
 }
 
+// tell adds to the story, if there is one. Where it would be called often, ask
+// for telling first: arguments cost, also those that are not used.
 func (w *World) tell(format string, args ...any) {
 	if w.telling {
 		at := time.Since(w.started).Round(time.Millisecond)
