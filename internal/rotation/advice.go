@@ -11,7 +11,7 @@ const (
 
 	putValue = "aws secretsmanager put-secret-value --secret-id <secret> --secret-string file://value (where the secret is a JSON object, the file has to hold the whole object)"
 
-	newToken = "If RECOVERY_RECIPIENT is set, look in the log for a value sealed for version <version>, or since AWSCURRENT was made; its command restores it. Otherwise create an API token in the Panther console and put it, which also ends this rotation: " + putValue
+	newToken = "If RECOVERY_RECIPIENT is set, look in the log for a value sealed for version <version>, or since AWSCURRENT was made, and restore it as the runbook says, under \"Restore a sealed token\". Otherwise create an API token in the Panther console and put it, which also ends this rotation: " + putValue
 
 	doLetSecretsManager = "The function is meant to be invoked by Secrets Manager: " + rotateAgain
 
@@ -23,19 +23,19 @@ const (
 
 	doMendValue = "Nothing was rotated. Put a usable value, either the token alone or a JSON object with the token under the key that SECRET_TOKEN_KEY names: " + putValue
 
-	doMendPending = "Do not remove AWSPENDING: this version may hold the only living token, in a form that this function does not take. Was SECRET_TOKEN_KEY changed since the rotation began? To look at it: aws secretsmanager get-secret-value --secret-id <secret> --version-id <version>"
+	doMendPending = "Do not remove AWSPENDING: this version may hold the only living token, in a form that this function does not take. Was SECRET_TOKEN_KEY changed since the rotation began? To see the keys, not the values, of a JSON object: aws secretsmanager get-secret-value --secret-id <secret> --version-id <version> --query SecretString --output text | jq keys"
 
 	doRaiseTimeout = "Nothing was rotated. Raise the function's Timeout (240 seconds leave room for everything)."
 
 	doMendEndpoint = "Set PANTHER_API_URL to the API URL that the Panther console shows under Settings > API Tokens, such as https://api.acme.runpanther.net/public/graphql. Then: " + rotateAgain
 
-	doWait = "The token was not rotated; Secrets Manager repeats the rotation. If it stays: check that the function can reach PANTHER_API_URL (subnet route, NAT, DNS, TLS inspection)."
+	doWait = "This attempt did not rotate the token; Secrets Manager repeats the rotation. If it stays: check that the function can reach PANTHER_API_URL (subnet route, NAT, DNS, TLS inspection)."
 
 	doWaitOutcome = "Secrets Manager repeats the rotation, which then finds out. To find out now: " + rotateAgain
 
 	doReplaceRefused = "If a NotStored came before, rotate again first: another process may hold the token. Check that PANTHER_API_URL is right. If the function's address may have changed, compare it with the token's allowed CIDR blocks first. Otherwise the token was deleted, expired or lost. " + newToken
 
-	doRestoreStored = "Now: " + rotateAgain + ". Until the log says that the token is stored, do not deploy the function or change any of its settings, which would end the process that holds it. If that has ended: where RECOVERY_RECIPIENT is set, the log holds the new value, sealed, with the command that restores it."
+	doRestoreStored = "Now: " + rotateAgain + ". Until the log says that the token is stored, do not deploy the function or change any of its settings, which would end the process that holds it. If that has ended: where RECOVERY_RECIPIENT is set, the log holds the new value, sealed; restore it as the runbook says, under \"Restore a sealed token\"."
 
 	// stillHeld goes before any other advice while a token is not stored.
 	stillHeld = "This process still holds a token of the secret that it could not store: do not deploy the function or change any of its settings until it has. "

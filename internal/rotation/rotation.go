@@ -154,27 +154,47 @@ var steps = map[Step]func(*invocation, context.Context) error{
 	FinishSecret: (*invocation).finishSecret,
 }
 
-// nameCharacters are what AWS allows in the name and the ARN of a secret
-// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html).
-const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_+=.@-:"
-
 func (inv *invocation) run(ctx context.Context) error {
-	if strings.Trim(inv.SecretID, nameCharacters) != "" {
-		inv.secretARN = "<the secret>" // errors have commands to paste, and anybody may have written this event
-		return inv.fail(BadEvent, "the event's SecretId is no name or ARN of a secret", doLetSecretsManager, nil)
-	}
-	if inv.SecretID == "" || inv.VersionID == "" {
-		return inv.fail(BadEvent, "the event has no SecretId or no ClientRequestToken", doLetSecretsManager, nil)
-	}
-	step, known := steps[inv.Step]
-	if !known {
-		return inv.fail(BadEvent, "the event's Step is none of the four rotation steps", doLetSecretsManager, nil)
+	step, err := inv.readEvent()
+	if err != nil {
+		return err
 	}
 	done, err := inv.checkLabels(ctx)
 	if err != nil || done {
 		return err
 	}
 	return step(inv, ctx)
+}
+
+// nameCharacters are what AWS allows in the name and the ARN of a secret
+// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html).
+// Of a version's id it asks only for a length; the ids that it makes are UUIDs.
+const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_+=.@-:"
+
+func isName(s string) bool { return s != "" && strings.Trim(s, nameCharacters) == "" }
+
+// readEvent refuses an event that is not one of Secrets Manager's. Nothing of
+// such an event gets into the error: errors have commands to paste, and anybody
+// may have written it.
+func (inv *invocation) readEvent() (func(*invocation, context.Context) error, error) {
+	var wrong []string
+	step, known := steps[inv.Step]
+	if !known {
+		inv.Step = "no known step"
+		wrong = append(wrong, "its Step is none of the four")
+	}
+	if !isName(inv.SecretID) {
+		inv.secretARN = "<the secret>"
+		wrong = append(wrong, "its SecretId is no name or ARN")
+	}
+	if !isName(inv.VersionID) {
+		inv.VersionID = "<the version>"
+		wrong = append(wrong, "its ClientRequestToken is none that this function takes (letters, digits and /_+=.@-: only)")
+	}
+	if len(wrong) > 0 {
+		return nil, inv.fail(BadEvent, "the event is not one of Secrets Manager's: "+strings.Join(wrong, "; "), doLetSecretsManager, nil)
+	}
+	return step, nil
 }
 
 // checkLabels makes the checks that AWS's contract asks of every step. It

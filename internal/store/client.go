@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ type AWSConfig struct {
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, AWS_USE_FIPS_ENDPOINT and
 // AWS_USE_DUALSTACK_ENDPOINT, which mean what they mean to every SDK
 // (https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html).
+// An endpoint without TLS is refused, but on a loopback host.
 // The error names all that are missing or wrong, and echoes none.
 func ReadAWSConfig(getenv func(string) string) (AWSConfig, error) {
 	var problems []error
@@ -77,14 +79,24 @@ func ReadAWSConfig(getenv func(string) string) (AWSConfig, error) {
 	if !flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
 		c.endpoint = first("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")
 	}
-	if u, err := url.Parse(c.endpoint); err != nil || c.endpoint != "" && (u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-		problems = append(problems, errors.New("AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL: not a URL"))
+	if c.endpoint != "" && !isSafe(c.endpoint) {
+		problems = append(problems, errors.New("AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL: not a URL with https:// (plain http is for a loopback host only)"))
 	}
 	if c.endpoint != "" && (c.fips || c.dualStack) {
 		// The SDK would say so only at the first call, and at each.
 		problems = append(problems, errors.New("AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT: no SDK takes them together with AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL; give the URL of the endpoint that you mean"))
 	}
 	return c, errors.Join(problems...)
+}
+
+// isSafe says whether tokens may go to the endpoint: by TLS, or within the host.
+func isSafe(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Hostname() == "" {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && addr.IsLoopback())
 }
 
 // NewClient makes a client of Secrets Manager. It adds userAgent, a name and a

@@ -143,6 +143,7 @@ func TestSettingsThatLeadNowhereFailAtStart(t *testing.T) {
 		"a flag that no SDK takes":      {[]string{"AWS_REGION", "eu-west-1", "AWS_USE_FIPS_ENDPOINT", "1"}, "AWS_USE_FIPS_ENDPOINT"},
 		"an endpoint without a scheme":  {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "127.0.0.1:4566"}, "AWS_ENDPOINT_URL"},
 		"an endpoint of another scheme": {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "ftp://h.example"}, "AWS_ENDPOINT_URL"},
+		"an endpoint without TLS":       {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "http://h.example"}, "AWS_ENDPOINT_URL"},
 		"an endpoint without a host":    {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "https://"}, "AWS_ENDPOINT_URL"},
 		"FIPS and an endpoint":          {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "https://h.example", "AWS_USE_FIPS_ENDPOINT", "true"}, "AWS_USE_FIPS_ENDPOINT"},
 		"dual stack and an endpoint":    {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "https://h.example", "AWS_USE_DUALSTACK_ENDPOINT", "true"}, "AWS_USE_DUALSTACK_ENDPOINT"},
