@@ -26,7 +26,7 @@ resource "aws_lambda_function" "rotation" {
   runtime       = "provided.al2023"
   handler       = "bootstrap"
   architectures = [var.architecture]
-  memory_size   = 256 # needs some 20; but Lambda gives processor by memory, and TLS wants some
+  memory_size   = 256 # needs some 10; but Lambda gives processor by memory, and TLS wants some
   timeout       = var.timeout
 
   environment {

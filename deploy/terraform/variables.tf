@@ -43,8 +43,8 @@ variable "schedule_expression" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^(rate\\((1 day|[1-9][0-9]{0,2} days|([4-9]|[1-9][0-9]{1,2}) hours)\\)|cron\\([0-9A-Za-z*?/,#L -]+\\))$", var.schedule_expression))
-    error_message = "schedule_expression must be rate(N days), rate(N hours) with 4 hours at least, or cron(...)."
+    condition     = can(regex("^(rate\\((1 day|[1-9][0-9]{0,2} days|([4-9]|[1-9][0-9]{1,2}) hours)\\)|cron\\(([0-9A-Za-z*?/,#-]+ ){5}[0-9A-Za-z*?/,#-]+\\))$", var.schedule_expression))
+    error_message = "schedule_expression must be rate(N days), rate(N hours) with 4 hours at least, or cron(...) with six fields."
   }
 }
 
@@ -82,7 +82,7 @@ variable "alarm_email" {
 }
 
 variable "alarm_topic_arn" {
-  description = "ARN of an SNS topic of yours that takes the alarms. Its policy must let cloudwatch.amazonaws.com and events.amazonaws.com publish."
+  description = "ARN of an SNS topic of yours that takes the alarms. Its policy, and that of its key if it is encrypted, must let cloudwatch.amazonaws.com and events.amazonaws.com in. AWS's default key does not."
   type        = string
   default     = ""
   nullable    = false
@@ -130,8 +130,8 @@ variable "recovery_recipient" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^(age1[a-z0-9]+)?$", var.recovery_recipient))
-    error_message = "recovery_recipient must be an age public key, which begins with age1, or empty. Not the private key (AGE-SECRET-KEY-1)."
+    condition     = can(regex("^(age1[02-9ac-hj-np-z]{58}|age1pq1[02-9ac-hj-np-z]+)?$", var.recovery_recipient))
+    error_message = "recovery_recipient must be a whole age public key, which begins with age1, or empty. Not the private key (AGE-SECRET-KEY-1)."
   }
 }
 
@@ -257,7 +257,7 @@ variable "propagation_timeout" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^([1-9][0-9]{0,2}s|([1-9]|1[0-3])m([1-9][0-9]?s)?|14m)$", var.propagation_timeout))
+    condition     = can(regex("^([1-9][0-9]{0,2}s|([1-9]|1[0-3])m([1-5]?[0-9]s)?|14m)$", var.propagation_timeout))
     error_message = "propagation_timeout must be a duration such as 90s, 3m or 2m30s, of 14m at most."
   }
 }

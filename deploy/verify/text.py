@@ -1,5 +1,7 @@
 """Checks of what template.yaml says and the emulated account takes no notice of."""
 
+import re
+
 import checks
 from checks import same
 
@@ -16,6 +18,23 @@ def check_text(body):
          resources["RotationFailedRule"]["Properties"]["Targets"][0]["InputTransformer"]["InputPathsMap"],
          {"event": "$.detail.eventName", "secret": "$.detail.additionalEventData.SecretId", "account": "$.account",
           "region": "$.region", "time": "$.time"})
+
+    for name, taken, refused in [
+        ("PantherApiUrl",
+         ["acme.runpanther.net", "https://api.acme.runpanther.net/public/graphql"],
+         ["http://api.acme.runpanther.net", "https://user@acme.runpanther.net", "https://acme.runpanther.net/?x=1", "acme"]),
+        ("ScheduleExpression",
+         ["rate(30 days)", "rate(4 hours)", "cron(0 4 1 * ? *)", "cron(0 8-16/4 ? * MON#1 *)"],
+         ["rate(3 hours)", "rate(300 minutes)", "cron(0 4 1 * *)", "30 days"]),
+        ("RecoveryRecipient",
+         ["", "age1" + "q" * 58, "age1pq1" + "q" * 1952],
+         ["age1qqq", "AGE-SECRET-KEY-1" + "Q" * 58, "ssh-ed25519 AAAA"]),
+        ("PropagationTimeout", ["90s", "3m", "2m30s", "13m59s", "14m"], ["180", "0s", "13m99s", "14m1s", "15m", "1h"]),
+        ("SecretId", ["", "acme/panther"], ["acme panther"]),
+    ]:
+        pattern = re.compile(body["Parameters"][name]["AllowedPattern"])
+        same(f"{name} takes what it should, and nothing else",
+             [v for v in taken + refused if pattern.search(v)], taken)
 
     for given, refused_by in [
         ({}, []),

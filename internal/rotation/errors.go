@@ -32,8 +32,8 @@ const (
 	OutcomeUnknown Kind = "OutcomeUnknown"
 	// NotStored: a new token could not be stored; this process still holds it.
 	NotStored Kind = "NotStored"
-	// NotYetWorking: the new token does not work, and neither does the
-	// current one.
+	// NotYetWorking: the new token does not work, and the current one was not
+	// seen to.
 	NotYetWorking Kind = "NotYetWorking"
 	// ReplacedByHand: the new token is dead but the current one lives.
 	ReplacedByHand Kind = "ReplacedByHand"

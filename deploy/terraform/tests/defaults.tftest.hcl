@@ -169,7 +169,7 @@ run "settings_of_the_users" {
     secret_token_key    = "panther.token"
     propagation_timeout = "2m30s"
     timeout             = 300
-    recovery_recipient  = "age1qqpexampleexampleexample"
+    recovery_recipient  = "age1qqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpq"
     log_level           = "debug"
     function_name       = "rotate-panther"
     architecture        = "x86_64"
@@ -181,7 +181,7 @@ run "settings_of_the_users" {
       PANTHER_API_URL     = "https://api.acme.runpanther.net/public/graphql"
       SECRET_TOKEN_KEY    = "panther.token"
       PROPAGATION_TIMEOUT = "2m30s"
-      RECOVERY_RECIPIENT  = "age1qqpexampleexampleexample"
+      RECOVERY_RECIPIENT  = "age1qqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpqqpq"
       LOG_LEVEL           = "debug"
     })
     error_message = "Settings were lost on their way to the function."

@@ -117,6 +117,16 @@ run "a_schedule_without_its_kind" {
   expect_failures = [var.schedule_expression]
 }
 
+run "a_cron_of_five_fields" {
+  command = plan
+
+  variables {
+    schedule_expression = "cron(0 4 1 * *)"
+  }
+
+  expect_failures = [var.schedule_expression]
+}
+
 run "a_window_in_days" {
   command = plan
 
@@ -192,6 +202,16 @@ run "the_private_key" {
 
   variables {
     recovery_recipient = "AGE-SECRET-KEY-1EXAMPLE"
+  }
+
+  expect_failures = [var.recovery_recipient]
+}
+
+run "half_a_recipient" {
+  command = plan
+
+  variables {
+    recovery_recipient = "age1qqpqqpqqpqqpqqpqqpqq"
   }
 
   expect_failures = [var.recovery_recipient]
@@ -342,6 +362,17 @@ run "more_than_the_function_takes" {
 
   variables {
     propagation_timeout = "14m1s"
+  }
+
+  expect_failures = [var.propagation_timeout]
+}
+
+run "more_seconds_than_a_minute_has" {
+  command = plan
+
+  variables {
+    propagation_timeout = "13m99s"
+    timeout             = 900
   }
 
   expect_failures = [var.propagation_timeout]
