@@ -11,6 +11,7 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"panther-token-rotation/internal/sandbox"
@@ -127,6 +128,35 @@ func TestProcessDiesWithTheToken(t *testing.T) {
 	a.mustLive(a.current())
 	if a.current() == a.token || a.rotations() != 4 {
 		t.Errorf("after the restoring, it does not rotate: %s", a.story())
+	}
+}
+
+// TestTheTokenOfACancelledRotationIsFoundAgain takes AWSPENDING off the version
+// with the living token, so that no label leads to it any more.
+func TestTheTokenOfACancelledRotationIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	const propagation = 1500 * time.Millisecond
+	a := openAccount(t, sandbox.Options{Env: short(), Panther: pantherapi.Options{PropagationDelay: propagation}})
+	id := a.rotate()
+	if !strings.Contains(a.failures(), "NotYetWorking") {
+		t.Fatalf("the rotation did not fail in its middle: %s", a.story())
+	}
+	_, err := a.client.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: &a.secret, VersionStage: aws.String("AWSPENDING"), RemoveFromVersionId: &id,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if labels := a.labels(); len(labels) != 1 {
+		t.Fatalf("labels are %v", labels)
+	}
+	time.Sleep(propagation)
+
+	a.rotate()
+
+	a.mustLive(a.current())
+	if made := len(a.Panther.Issued()); made != 2 {
+		t.Errorf("there were %d tokens, want the first and its successor alone", made)
 	}
 }
 
