@@ -44,7 +44,7 @@ type account struct {
 	enabled  bool
 	replicas []rotation.Replica
 
-	answers []any           // of Panther: a token or an error for each Rotate
+	answers []any           // of Panther: a token, a late one or an error for each Rotate
 	living  map[string]bool // tokens that pass a Check
 	checks  []error         // if not empty, what Check answers, and then by living
 
@@ -332,6 +332,10 @@ func (a *account) Rotate(ctx context.Context, old secret.Text) (secret.Text, err
 	}
 	answer := a.answers[0]
 	a.answers = a.answers[1:]
+	if token, ok := answer.(late); ok {
+		<-ctx.Done()
+		answer = string(token)
+	}
 	if err, failed := answer.(error); failed {
 		if errors.Is(err, context.DeadlineExceeded) {
 			<-ctx.Done()
@@ -367,6 +371,9 @@ func (s sealer) Seal(_, _ string, value secret.Text) error {
 	s.sealed = append(s.sealed, value.Reveal())
 	return s.sealErr
 }
+
+// late is a token that Panther answers with when the caller's time is up.
+type late string
 
 // What Panther may answer.
 var (

@@ -34,6 +34,24 @@ func TestStoringIsTriedUntilShortlyBeforeTheDeadline(t *testing.T) {
 	}
 }
 
+// TestALateAnswerIsStoredThoughTheFirstWriteHangs is the tightest that it may
+// get: the answer takes all the time that a call gets.
+func TestALateAnswerIsStoredThoughTheFirstWriteHangs(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{late(token(2))}
+		a.fail = func(call string) error {
+			if call == "Put new AWSPENDING" && a.count(call) == 1 {
+				return context.DeadlineExceeded
+			}
+			return nil
+		}
+		if failure := a.run(rotation.CreateSecret, 40*time.Second); failure != nil {
+			t.Fatal(failure)
+		}
+		a.mustHold("new", 2)
+	})
+}
+
 // TestATokenThatWasNotStoredIsStoredByTheNextAttempt also counts the calls of
 // rotateAPIToken: there are no answers left.
 func TestATokenThatWasNotStoredIsStoredByTheNextAttempt(t *testing.T) {
@@ -59,9 +77,11 @@ func TestATokenThatWasNotStoredIsStoredByTheNextAttempt(t *testing.T) {
 				a.living[token(3)] = true
 				tc.change(a)
 				a.mustRun(rotation.CreateSecret)
-				where := tc.where
+				where, beside := tc.where, a.labelled(rotation.LabelSuccessor)
 				if where == "" {
-					where = a.labelled(rotation.LabelSuccessor)
+					where = beside
+				} else if beside != "" {
+					t.Error("the token was stored twice")
 				}
 				a.mustHold(where, 2)
 
@@ -198,6 +218,20 @@ func TestTheTokenOfASecondInvocationIsKeptBeside(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAHeldTokenThatDisplacedTheStoredOneIsTold is the same, in the attempt after
+// the one that could not store its token.
+func TestAHeldTokenThatDisplacedTheStoredOneIsTold(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{token(2)}
+		a.failing("Put new AWSPENDING", errDown)
+		a.mustFail(rotation.CreateSecret, rotation.NotStored)
+		a.fail = nil
+		a.versions["new"].value = token(3) // of a second invocation, and dead since
+		a.mustFail(rotation.CreateSecret, rotation.Superseded, rotation.LabelSuccessor)
+		a.mustHold(a.labelled(rotation.LabelSuccessor), 2)
+	})
 }
 
 func TestASealThatFailsDoesNotStopTheStoring(t *testing.T) {
