@@ -9,10 +9,11 @@ import (
 // DescribeSecret in each step; GetSecretValue of AWSCURRENT and of the new
 // version, and PutSecretValue, in createSecret (GetRandomPassword is left out,
 // since Panther makes the token); GetSecretValue in testSecret, which the template
-// leaves to its user; DescribeSecret again and UpdateSecretVersionStage in
-// finishSecret.
-// https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas/blob/master/SecretsManagerRotationTemplate/lambda_function.py
-var templateCalls = map[string]int{"createSecret": 4, "setSecret": 1, "testSecret": 2, "finishSecret": 3}
+// leaves to its user; DescribeSecret again and UpdateSecretVersionStage, for each
+// of two labels, in finishSecret.
+var templateCalls = map[string]int{"createSecret": 4, "setSecret": 1, "testSecret": 2, "finishSecret": 4}
+
+const templateSource = "https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas/blob/1e4106a23545b72bf19e6d3b282612b5c47c45f4/SecretsManagerRotationTemplate/lambda_function.py"
 
 const callsAim = 10
 

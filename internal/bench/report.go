@@ -185,7 +185,7 @@ const explanations = `- **Deployment zip** is what ` + "`make zip`" + ` makes. T
   many invocations of hello-world. About three quarters of both are pages of the binary that were used.
 - **Calls to Secrets Manager** are those of the function. Those of the template are counted in its source, for the
   same job: Panther makes the token, so GetRandomPassword and what would be done in setSecret are left out, and
-  testSecret reads the new version. A version of the template that takes AWSPENDING off by itself makes one more. The
+  testSecret reads the new version. Earlier forms of it leave AWSPENDING where it was, and make one call less. The
   function's ten include the write that changes nothing and shows that storing is allowed.
 - **Outage** is from the moment Panther is asked to rotate, when the old token dies, to the moment the new one is
   AWSCURRENT. P is how long Panther takes until a new token works. The aim is P and a second, and from P = 2 s on 1.15
@@ -197,5 +197,4 @@ const explanations = `- **Deployment zip** is what ` + "`make zip`" + ` makes. T
   rotateAPIToken that never arrives: Panther shows the token once, so it is lost, whoever calls; the function finds
   that out and says so. A rotation that failed is started again with rotate-secret, ten times at most.
 
-[template]: https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas/blob/master/SecretsManagerRotationTemplate/lambda_function.py
-`
+[template]: ` + templateSource + "\n"

@@ -205,8 +205,11 @@ func (d *drawing) scale(p panel, top, bottom float64) {
 	for t := time.Duration(0); t <= whole; t += every {
 		x := p.at(p.from.Add(t))
 		d.printf(`<line class="line" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`, x, top-4, x, bottom)
-		if p.x+p.width-x > 24 {
-			d.text(x, top-8, "dim small", onScale(t, every))
+		switch label := onScale(t, every); {
+		case p.x+p.width-x > 24:
+			d.text(x, top-8, "dim small", label)
+		case t == every: // the only mark: without it, the panel has no scale
+			d.printf(`<text x="%.1f" y="%.1f" class="dim small" text-anchor="end">%s</text>`, p.x+p.width, top-8, label)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (w *World) plans() (plans []Plan) {
 		if w.isWithinPolling(call) {
 			continue
 		}
-		for f := none + 1; f <= lastFault; f++ {
+		for f := none + 1; f < faultCount; f++ {
 			if f.canStrike(w.kinds[call]) && (f != OtherSecret || len(w.secrets) > 1) {
 				plans = append(plans, append(slices.Clone(w.plan), Strike{call, f}))
 			}
@@ -126,7 +126,7 @@ func walkPlan(seed uint64) (Setup, Plan) {
 	call := 0
 	for range 3 + random.IntN(4) {
 		call += 1 + random.IntN(12)
-		plan = append(plan, Strike{call, none + 1 + Fault(random.IntN(int(lastFault)))})
+		plan = append(plan, Strike{call, none + 1 + Fault(random.IntN(int(faultCount-1)))})
 	}
 	return setup, plan
 }

@@ -53,3 +53,13 @@ func TestEveryFaultAndEveryPairOfFaults(t *testing.T) {
 	report(t, "explored %d runs, every fault and, but for setups of singles only, every pair of faults, in %.1f s", total.Load(), took)
 	reportRate(t, total.Load(), took)
 }
+
+func TestEveryFaultHasANameOfItsOwn(t *testing.T) {
+	faults := map[string]Fault{}
+	for f := none; f < faultCount; f++ {
+		if other, taken := faults[f.String()]; taken || f.String() == "" {
+			t.Errorf("fault %d is called %q, as is %d", f, f, other)
+		}
+		faults[f.String()] = f
+	}
+}

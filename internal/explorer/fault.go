@@ -58,18 +58,38 @@ const (
 	// OtherSecret: the function's other secrets are rotated meanwhile.
 	OtherSecret
 
-	lastFault = OtherSecret
+	// faultCount comes last: add faults above it.
+	faultCount
 )
 
-func (f Fault) String() string {
-	return [...]string{"none", "error before the effect", "error after the effect", "throttled",
-		"hang before the effect", "hang after the effect", "crash before the effect", "crash after the effect",
-		"success after 40 s", "no API there", "refused for no reason", "no connection", "slow propagation", "lagging read",
-		"a second invocation before the effect", "a second invocation after the effect",
-		"overtaken before the effect", "overtaken after the effect",
-		"Secrets Manager down for 10 min", "writes denied for 2 h", "Panther down for 10 min",
-		"token replaced by hand", "AWSPENDING taken off by hand", "another secret is rotated meanwhile"}[f]
+var faultNames = [faultCount]string{
+	none:            "none",
+	ErrorBefore:     "error before the effect",
+	ErrorAfter:      "error after the effect",
+	Throttle:        "throttled",
+	HangBefore:      "hang before the effect",
+	HangAfter:       "hang after the effect",
+	CrashBefore:     "crash before the effect",
+	CrashAfter:      "crash after the effect",
+	SlowAnswer:      "success after 40 s",
+	Misconfigured:   "no API there",
+	Refuse:          "refused for no reason",
+	Unreachable:     "no connection",
+	SlowPropagation: "slow propagation",
+	LaggingRead:     "lagging read",
+	SecondBefore:    "a second invocation before the effect",
+	SecondAfter:     "a second invocation after the effect",
+	OvertakenBefore: "overtaken before the effect",
+	OvertakenAfter:  "overtaken after the effect",
+	StoreOutage:     "Secrets Manager down for 10 min",
+	PutsDenied:      "writes denied for 2 h",
+	PantherOutage:   "Panther down for 10 min",
+	ReplacedByHand:  "token replaced by hand",
+	CancelledByHand: "AWSPENDING taken off by hand",
+	OtherSecret:     "another secret is rotated meanwhile",
 }
+
+func (f Fault) String() string { return faultNames[f] }
 
 // callKind says what a call to the outside is.
 type callKind uint8

@@ -10,8 +10,8 @@
 // retried until things settled. What must hold is in invariants.go, and for what
 // the function prints in output.go.
 //
-// To add a fault: add it to fault.go, say at which calls it can strike, and
-// carry it out in process.call.
+// To add a fault: add it to fault.go with a name, say in canStrike at which calls
+// it can strike, and carry it out in process.call.
 package explorer
 
 import (
