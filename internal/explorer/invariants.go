@@ -55,6 +55,22 @@ func (w *World) checkMayRotate(inv *invocation) {
 	}
 }
 
+// checkEndsInTime holds when Lambda ends a process at its deadline: that was not
+// for the function to avoid.
+func (w *World) checkEndsInTime(inv *invocation) {
+	if !inv.heldUp {
+		w.violate("%s is still at work at Lambda's deadline", inv.step)
+	}
+}
+
+// checkKeepsTrying holds for each failure: a token is not given up as not stored
+// while there is time to try again.
+func (w *World) checkKeepsTrying(kind rotation.Kind, deadline time.Time) {
+	if left := time.Until(deadline); kind == rotation.NotStored && left > 10*time.Second {
+		w.violate("storing a token is given up %v before Lambda's deadline", left.Round(time.Second))
+	}
+}
+
 // checkRest holds for each stored value: only the token differs.
 func (w *World) checkRest(value string) {
 	if !strings.HasPrefix(value, keyBefore) || !strings.HasSuffix(value, keyAfter) {

@@ -40,6 +40,9 @@ type invocation struct {
 	// unclear is whether the last answer to rotateAPIToken was lost, and the
 	// token has not been seen to work since.
 	unclear bool
+	// heldUp is whether a call took longer than the function let it, as no call
+	// to the outside does that ends with its context.
+	heldUp bool
 	// echo is the token that was sent last, for errors that quote it.
 	echo string
 }
@@ -139,6 +142,7 @@ func (w *World) invoke(s *secretModel, v *versionModel, step rotation.Step) (ok 
 	_ = p.ended(ctx)
 	if failure, failed := errors.AsType[*rotation.Error](err); failed {
 		w.failures = append(w.failures, toldFailure{s, failure.Kind})
+		w.checkKeepsTrying(failure.Kind, deadline)
 		w.output.sweep(failure.Error())
 		w.tell("  fails: %s: %s", failure.Kind, failure.What)
 	}
@@ -214,6 +218,7 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 		}
 		return p.ended(ctx)
 	case SlowAnswer:
+		inv.heldUp = true
 		err := do()
 		time.Sleep(40 * time.Second)
 		return cmp.Or(p.ended(ctx), err)
@@ -232,10 +237,13 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 		inv.lagged = true
 		return rotation.ErrNoValue
 	case SecondBefore:
+		inv.heldUp = true
 		w.invoke(inv.secret, inv.version, inv.step)
 	case OvertakenBefore:
+		inv.heldUp = true
 		inv.secret.runSteps(inv.version)
 	case SecondAfter, OvertakenAfter:
+		inv.heldUp = true
 		err := do()
 		if fault == SecondAfter {
 			w.invoke(inv.secret, inv.version, inv.step)
@@ -244,6 +252,7 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 		}
 		return cmp.Or(p.ended(ctx), err)
 	case OtherSecret:
+		inv.heldUp = true
 		for _, s := range w.secrets {
 			if !s.rotating {
 				s.rotateSecret()
@@ -308,6 +317,7 @@ func (w *World) outage(kind callKind) error {
 // of a context that is over.
 func (p *process) ended(ctx context.Context) error {
 	if !time.Now().Before(p.inv.deadline) {
+		p.world.checkEndsInTime(p.inv)
 		p.die("Lambda ends process %d at its deadline", p.id)
 	}
 	return ctx.Err()

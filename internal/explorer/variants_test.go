@@ -166,7 +166,7 @@ var brokenVariants = []struct {
 			})}},
 	{"a token that reached a living process is not in the secret",
 		Variant{Name: "remembers nothing", Forgetful: true}},
-	{"before Lambda's deadline",
+	{"is still at work at Lambda's deadline",
 		Variant{Name: "ignores the deadline", NoDeadline: true}},
 	{"a token that reached the process is neither in the secret nor sealed",
 		Variant{Name: "seals after storing", Parts: func(parts *rotation.Config) {
