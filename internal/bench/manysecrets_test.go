@@ -62,3 +62,14 @@ func TestTheBenchmarksOwnCallsGoThrough(t *testing.T) {
 		}
 	}
 }
+
+func TestNoTroubleIsNoResult(t *testing.T) {
+	for _, c := range []crowd{{}, {calls: 10_000}, {calls: 10_000, failed: 400}} {
+		if c.wasTroubled() == nil {
+			t.Errorf("%d of %d failed calls are trouble enough", c.failed, c.calls)
+		}
+	}
+	if err := (&crowd{calls: 10_000, failed: 900}).wasTroubled(); err != nil {
+		t.Error(err)
+	}
+}

@@ -30,6 +30,9 @@ func (b *bench) outage(ctx context.Context) (figures []figure, err error) {
 			if err != nil {
 				return nil, err
 			}
+			if r.outage() < propagation {
+				return nil, fmt.Errorf("the new token was AWSCURRENT after %s, and it works after %s", r.outage(), propagation)
+			}
 			samples[i].add(r.outage().Seconds())
 			if propagation >= b.slowest.propagation {
 				b.slowest = r

@@ -42,8 +42,12 @@ type figure struct {
 	samples   []sample // what it was made from
 }
 
-// timesAsMuch is a figure that may be so many times its yardstick.
+// timesAsMuch is a figure that may be so many times its yardstick. Nothing that is
+// compared so can be nothing: then it was not measured.
 func timesAsMuch(name, yardstick string, ours, theirs sample, aim float64) figure {
+	if !(ours.min() > 0 && theirs.min() > 0) {
+		return figure{name: name, ours: "–", yardstick: "not measured", ratio: "–", aim: fmt.Sprintf("at most %.1f ×", aim), verdict: notMeasured}
+	}
 	ratio := ours.median() / theirs.median()
 	return figure{
 		name:      name,

@@ -127,3 +127,15 @@ func TestReport(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingIsNotWithinAnAim(t *testing.T) {
+	something, nothing, zero := sample{values: []float64{1}}, sample{}, sample{values: []float64{1, 0}}
+	for _, pair := range [][2]sample{{nothing, something}, {something, nothing}, {zero, something}, {something, zero}} {
+		if f := timesAsMuch("f", "y", pair[0], pair[1], 1.5); f.verdict != notMeasured {
+			t.Errorf("%v beside %v is %s", pair[0].values, pair[1].values, f.verdict)
+		}
+	}
+	if f := timesAsMuch("f", "y", something, something, 1.5); f.verdict != met {
+		t.Errorf("as much is %s", f.verdict)
+	}
+}

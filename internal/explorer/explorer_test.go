@@ -3,6 +3,7 @@ package explorer
 import (
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -61,5 +62,31 @@ func TestEveryFaultHasANameOfItsOwn(t *testing.T) {
 			t.Errorf("fault %d is called %q, as is %d", f, f, other)
 		}
 		faults[f.String()] = f
+	}
+}
+
+// TestEveryFaultDoesSomething shows that no fault is one in name alone: somewhere
+// a run with it goes another way than the run without.
+func TestEveryFaultDoesSomething(t *testing.T) {
+	idle := map[Fault]bool{}
+	for f := none + 1; f < faultCount; f++ {
+		idle[f] = true
+	}
+	bubble(t)(func() {
+		for _, setup := range Setups() {
+			usual := run(setup, nil, Variant{}, 0, false)
+			for _, plan := range usual.plans() {
+				// Of two secrets, the first is rotated until the fault has struck,
+				// so a later call would make a difference by itself.
+				if f := plan[0].Fault; idle[f] && (setup.Secrets < 2 || plan[0].Call == 0) {
+					idle[f] = slices.Equal(run(setup, plan, Variant{}, 0, false).kinds, usual.kinds)
+				}
+			}
+		}
+	})
+	for f, nothingHappened := range idle {
+		if nothingHappened {
+			t.Errorf("%q changes nothing", f)
+		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// reportRate prints how fast runs were made.
+// reportRate prints how fast runs were made, beside whatever else the machine did.
 func reportRate(t *testing.T, runs int64, seconds float64) {
 	t.Helper()
 	rate := int(float64(runs) / seconds / float64(runtime.GOMAXPROCS(0)))
@@ -14,7 +14,7 @@ func reportRate(t *testing.T, runs int64, seconds float64) {
 	if rate >= 1000 {
 		figure = fmt.Sprintf("%d,%03d", rate/1000, rate%1000)
 	}
-	report(t, "explorer: %s runs/s on one core", figure)
+	report(t, "explorer: %s runs a second and core, by the clock", figure)
 }
 
 // BenchmarkExplore makes every fiftieth run of those that
