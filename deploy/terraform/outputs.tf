@@ -1,4 +1,8 @@
 locals {
+  rotation_rules = merge(
+    { ScheduleExpression = var.schedule_expression },
+    var.rotation_window == "" ? {} : { Duration = var.rotation_window },
+  )
   secrets_manager = "aws secretsmanager %s --region ${local.region} --secret-id"
 }
 
@@ -42,11 +46,11 @@ output "check_command" {
 }
 
 output "roll_back_command" {
-  description = "Stops rotating the secret and leaves its token as it is. Not while AWSPENDING is on a version of its own. \"Roll back\" in deploy/runbook.md. null without secret_id."
+  description = "Stops rotating the secret and leaves its token as it is. Not while AWSPENDING is on a version of its own. See Roll back in deploy/runbook.md. null without secret_id."
   value       = var.secret_id == "" ? null : "${format(local.secrets_manager, "cancel-rotate-secret")} '${var.secret_id}'"
 }
 
 output "add_secret_command" {
   description = "Lets this function rotate one more secret; put its name or ARN for SECRET. Tests it, and rotates it only when it is due."
-  value       = "${format(local.secrets_manager, "rotate-secret")} SECRET --rotation-lambda-arn ${aws_lambda_function.rotation.arn} --rotation-rules '${jsonencode(merge({ ScheduleExpression = var.schedule_expression }, var.rotation_window == "" ? {} : { Duration = var.rotation_window }))}' --no-rotate-immediately"
+  value       = "${format(local.secrets_manager, "rotate-secret")} SECRET --rotation-lambda-arn ${aws_lambda_function.rotation.arn} --rotation-rules '${jsonencode(local.rotation_rules)}' --no-rotate-immediately"
 }

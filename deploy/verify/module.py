@@ -143,8 +143,9 @@ def check_everything(module, zip_file, url, region):
         same("the key, by way of Secrets Manager, for secrets only", [kms["Resource"], kms["Condition"]], [[key], {"StringLike": {
             "kms:ViaService": f"secretsmanager.{region}.*",
             "kms:EncryptionContext:SecretARN": f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:*"}}])
-        same("Lambda may attach it to the VPC, its code may not use that", statements["KeepTheCodeOutOfTheVpc"]["Condition"],
-             {"ArnEquals": {"lambda:SourceFunctionArn": function["FunctionArn"]}})
+        same("Lambda may attach it to the VPC, its code may not use that",
+             [statements["KeepTheCodeOutOfTheVpc"][k] for k in ["Effect", "Action", "Resource", "Condition"]],
+             ["Deny", "ec2:*", "*", {"ArnEquals": {"lambda:SourceFunctionArn": function["FunctionArn"]}}])
         topic = account.sns.list_topics()["Topics"][0]["TopicArn"]
         same("all alarms tell the topic",
              [a["AlarmActions"] for a in account.cloudwatch.describe_alarms()["MetricAlarms"]], [[topic]] * 3)

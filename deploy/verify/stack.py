@@ -177,6 +177,8 @@ def check_everything(template, region):
     same("settings", function["Environment"]["Variables"], {
         "PANTHER_API_URL": URL, "SECRET_TOKEN_KEY": "TOKEN", "PROPAGATION_TIMEOUT": "4m",
         "RECOVERY_RECIPIENT": "age1" + "q" * 58, "LOG_LEVEL": "debug"})
+    same("Lambda keeps the debug lines that the function writes",
+         stack.functions.list_tags(Resource=function["FunctionArn"])["Tags"]["asked/ApplicationLogLevel"], "DEBUG")
     same("in the VPC", [function["VpcConfig"]["SubnetIds"], function["VpcConfig"]["SecurityGroupIds"]],
          [["subnet-1", "subnet-2"], ["sg-1"]])
 
@@ -199,9 +201,11 @@ def check_everything(template, region):
         {"StringLike": {"kms:ViaService": f"secretsmanager.{region}.*",
                         "kms:EncryptionContext:SecretARN": stack.arn("secretsmanager", "secret:*")}}])
     same("Lambda may attach it to the VPC, its code may not use that",
-         [statements["KeepTheCodeOutOfTheVpc"][k] for k in ["Effect", "Action", "Condition"]],
-         ["Deny", "ec2:*", {"ArnEquals": {"lambda:SourceFunctionArn": function["FunctionArn"]}}])
-    same("what Lambda needs there, in this region", [statements["LetLambdaAttachToTheVpc"][k] for k in ["Action", "Condition"]], [
+         [statements["KeepTheCodeOutOfTheVpc"][k] for k in ["Effect", "Action", "Resource", "Condition"]],
+         ["Deny", "ec2:*", "*", {"ArnEquals": {"lambda:SourceFunctionArn": function["FunctionArn"]}}])
+    same("what Lambda needs there, in this region",
+         [statements["LetLambdaAttachToTheVpc"][k] for k in ["Effect", "Resource", "Action", "Condition"]], [
+        "Allow", "*",
         ["ec2:" + a for a in ["AssignPrivateIpAddresses", "CreateNetworkInterface", "DeleteNetworkInterface",
                               "DescribeNetworkInterfaces", "DescribeSubnets", "UnassignPrivateIpAddresses"]],
         {"StringEquals": {"aws:RequestedRegion": region}}])

@@ -33,7 +33,7 @@ func Setups() []Setup {
 		{Name: "two secrets", Secrets: 2, Sealed: true, SinglesOnly: true},
 		{Name: "rotation cancelled", State: Cancelled, SinglesOnly: true},
 		{Name: "timeout of 3 s", ShortTimeout: true, SinglesOnly: true},
-		{Name: "only an older token lives", State: OnlyOlder, SinglesOnly: true},
+		{Name: "what lives is out of reach", State: OutOfReach, SinglesOnly: true},
 	}
 }
 

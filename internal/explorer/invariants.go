@@ -87,12 +87,12 @@ func (w *World) checkTold() {
 }
 
 // checkLiving holds when faults are over and Secrets Manager has retried: each
-// secret's AWSCURRENT holds a token that works, and none that somebody replaced.
+// secret's AWSCURRENT holds a token that works, and is for the function to take.
 // Where the living token cannot be in the secret, an operator knows what to do.
 func (w *World) checkLiving() {
 	for _, s := range w.secrets {
-		if slices.Contains(s.replaced, s.currentToken()) {
-			w.violate("a token that somebody had replaced is AWSCURRENT again")
+		if slices.Contains(s.notToTake, s.currentToken()) {
+			w.violate("a token that somebody had replaced, or has for something else, is AWSCURRENT")
 		}
 		if s.works() {
 			continue
@@ -122,7 +122,10 @@ func (w *World) lastFailure(s *secretModel) rotation.Kind {
 func (s *secretModel) unusedSuccessor() string {
 	current := s.labelled(rotation.LabelCurrent)
 	for _, v := range s.versions {
-		if v.created.After(current.created) && v.value != nil && s.world.panther.find(tokenIn(*v.value)).works() {
+		if v.value == nil || !v.created.After(current.created) || slices.Contains(s.notToTake, tokenIn(*v.value)) {
+			continue
+		}
+		if s.world.panther.find(tokenIn(*v.value)).works() {
 			return v.id
 		}
 	}
@@ -137,7 +140,7 @@ func endsDead(k rotation.Kind) bool {
 // was, Panther's answer was lost, or it is where only a person or a certain
 // process can bring it from.
 func (w *World) mayBeDead() bool {
-	if w.setup.State == OnlyOlder || w.lostAnswer {
+	if w.setup.State == OutOfReach || w.lostAnswer {
 		return true
 	}
 	return slices.ContainsFunc(w.reached, func(r reachedToken) bool { return !r.stored() })

@@ -58,8 +58,8 @@ func TestInvariantsNotice(t *testing.T) {
 			},
 			violation: "version newer",
 		},
-		"a lost token beside an older one that lives": {
-			setup: Setup{State: OnlyOlder},
+		"a dead token beside those that are out of reach": {
+			setup: Setup{State: OutOfReach},
 			happens: func(w *World) {
 				w.failures = []toldFailure{{w.secrets[0], rotation.TokenRefused}}
 				w.checkLiving()

@@ -20,9 +20,9 @@ type secretModel struct {
 	versions []*versionModel // oldest first
 	rotated  int
 	rotating bool // Secrets Manager is at work on it
-	// replaced are the tokens in versions older than the first AWSCURRENT:
-	// none of them may come back.
-	replaced []string
+	// notToTake are tokens that somebody replaced, or has for a purpose of their
+	// own: none of them may become AWSCURRENT.
+	notToTake []string
 }
 
 type versionModel struct {
@@ -60,11 +60,11 @@ func newSecret(w *World, arn string, state State) *secretModel {
 	case Cancelled:
 		add(w.panther.dead(), rotation.LabelCurrent)
 		add(w.panther.living())
-	case OnlyOlder:
-		older := w.panther.living()
-		s.replaced = []string{older}
-		add(older, rotation.LabelPrevious)
+	case OutOfReach:
+		s.notToTake = []string{w.panther.living(), w.panther.living()}
+		add(s.notToTake[0], rotation.LabelPrevious)
 		add(w.panther.dead(), rotation.LabelCurrent)
+		add(s.notToTake[1], "REPORTS")
 	}
 	if !w.setup.Young {
 		time.Sleep(24 * time.Hour)

@@ -122,7 +122,7 @@ var brokenVariants = []struct {
 				return err
 			},
 		})}},
-	{"a token that somebody had replaced is AWSCURRENT again",
+	{"a token that somebody had replaced, or has for something else, is AWSCURRENT",
 		Variant{Name: "recovers tokens from older versions", Parts: breakStore(brokenStore{
 			versions: func(ctx context.Context, next rotation.Store, arn string) ([]rotation.VersionInfo, error) {
 				versions, err := next.Versions(ctx, arn)

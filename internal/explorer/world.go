@@ -60,9 +60,10 @@ const (
 	// Cancelled: a rotation was cancelled after createSecret, and its version,
 	// with the living token, has no label.
 	Cancelled
-	// OnlyOlder: AWSCURRENT's token is dead, and a version older than it holds
-	// one that lives, which somebody replaced on purpose.
-	OnlyOlder
+	// OutOfReach: AWSCURRENT's token is dead, and those that live are not for the
+	// function to take: one in an older version, which somebody replaced on
+	// purpose, and one in a newer version with a label of somebody's own.
+	OutOfReach
 )
 
 // propagationTimeout and lambdaTimeout are the settings of the function, as
@@ -182,7 +183,7 @@ func (w *World) violate(format string, args ...any) {
 // process that is still alive. It checks what must hold at the end.
 func (w *World) run() {
 	rounds := 4
-	if w.setup.State == OnlyOlder {
+	if w.setup.State == OutOfReach {
 		rounds = 1 // only a person can mend this one
 	}
 	for _, s := range w.secrets {

@@ -11,7 +11,11 @@
 //
 // with AWS_REGION and credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
 // AWS_SESSION_TOKEN. The rotation function is that in the folder rotationfunction.
-// Each case makes a secret and deletes it, also when it fails.
+// Each case makes a secret and deletes it, also when it fails; but what is ended
+// from outside, or by -timeout, leaves secrets behind, which these find:
+//
+//	aws secretsmanager list-secrets --query 'SecretList[].Name' --filters Key=name,Values=panther-token-rotation-conformance-
+//
 package conformance
 
 import (

@@ -27,6 +27,9 @@ func TestAWSConforms(t *testing.T) {
 	if os.Getenv("CONFORMANCE_AWS") != "1" {
 		t.Skip("the real service is asked with CONFORMANCE_AWS=1, credentials, AWS_REGION and CONFORMANCE_ROTATION_FUNCTION")
 	}
+	if os.Getenv("AWS_ENDPOINT_URL")+os.Getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER") != "" {
+		t.Fatal("AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_SECRETS_MANAGER is set, so that it need not be AWS that answers")
+	}
 	config, err := store.ReadAWSConfig(os.Getenv)
 	if err != nil {
 		t.Fatal(err)
