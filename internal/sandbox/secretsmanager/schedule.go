@@ -35,7 +35,7 @@ var (
 func (r *rotationRules) check() *apiError {
 	switch {
 	case r.AutomaticallyAfterDays != nil && r.ScheduleExpression != "":
-		return errParameter("You can't specify both AutomaticallyAfterDays and ScheduleExpression.")
+		return errParameter("You cannot specify both rotation frequency and schedule expression together.")
 	case r.AutomaticallyAfterDays != nil && (*r.AutomaticallyAfterDays < 1 || *r.AutomaticallyAfterDays > 1000):
 		return errValidation("1 validation error detected: AutomaticallyAfterDays must be between 1 and 1000")
 	case r.Duration != "" && !durationForm.MatchString(r.Duration):

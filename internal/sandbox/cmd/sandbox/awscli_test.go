@@ -302,6 +302,14 @@ func TestAWSCLIRotatesNow(t *testing.T) {
 			t.Errorf("AutomaticallyAfterDays is %d with rate(10 days)", d.RotationRules.AutomaticallyAfterDays)
 		}
 	})
+	t.Run("rotate-secret refuses the rules as describe-secret gives them", func(t *testing.T) {
+		// The runbook takes the calculated days out
+		// (https://github.com/hashicorp/terraform-provider-aws/issues/33329).
+		rules := aws.describe(t, rotatedMembers, secret).RotationRules
+		both := fmt.Sprintf(`{"AutomaticallyAfterDays":%d,"ScheduleExpression":%q}`, rules.AutomaticallyAfterDays, rules.ScheduleExpression)
+		aws.refused(t, "InvalidParameterException", "RotateSecret", "You cannot specify both rotation frequency and schedule expression together.",
+			"rotate-secret", "--secret-id", secret, "--rotation-rules", both, "--no-rotate-immediately")
+	})
 	t.Run("list-secret-version-ids lists those with labels, or all", func(t *testing.T) {
 		var labelled, all versionsAnswer
 		aws.answers(t, &labelled, "Versions ARN Name", "list-secret-version-ids", "--secret-id", secret)
