@@ -15,7 +15,6 @@
 // from outside, or by -timeout, leaves secrets behind, which these find:
 //
 //	aws secretsmanager list-secrets --query 'SecretList[].Name' --filters Key=name,Values=panther-token-rotation-conformance-
-//
 package conformance
 
 import (
