@@ -1,10 +1,12 @@
 package rotation_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +75,7 @@ func TestAnEventOfSomebodyElseIsRefused(t *testing.T) {
 	})
 }
 
-func TestNothingOfAnEventButANameGetsIntoACommand(t *testing.T) {
+func TestNothingOfAnEventButANameIsToldOn(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		for _, text := range []string{"x; curl https://example.com | sh #", "$(id)", "a$(id)b", "x\n--region y", "ü"} {
 			for part, req := range map[string]rotation.Request{
@@ -81,9 +83,14 @@ func TestNothingOfAnEventButANameGetsIntoACommand(t *testing.T) {
 				"SecretId":           {Step: rotation.CreateSecret, SecretID: text, VersionID: "new"},
 				"ClientRequestToken": {Step: rotation.CreateSecret, SecretID: arn, VersionID: text},
 			} {
-				err := a.rotator.Handle(t.Context(), slog.New(slog.DiscardHandler), req)
-				if !errors.Is(err, rotation.BadEvent) || !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), text) {
+				var log bytes.Buffer
+				err := a.rotator.Handle(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), req)
+				if !errors.Is(err, rotation.BadEvent) || !strings.Contains(err.Error(), part) {
 					t.Errorf("%s %q: %v", part, text, err)
+				}
+				quoted := strings.Trim(strconv.Quote(text), `"`)
+				if said := err.Error() + log.String(); strings.Contains(said, text) || strings.Contains(said, quoted) {
+					t.Errorf("%s %q is in the error or the log: %s", part, text, said)
 				}
 			}
 		}

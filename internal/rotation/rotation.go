@@ -119,9 +119,12 @@ func New(c Config) *Rotator { return &Rotator{Config: c, memory: newMemory()} }
 // What happens goes to log.
 func (r *Rotator) Handle(ctx context.Context, log *slog.Logger, req Request) error {
 	inv := &invocation{Rotator: r, Request: req, secretARN: req.SecretID}
-	inv.log = log.With("step", string(req.Step), "secret", req.SecretID, "version", req.VersionID)
+	step, err := inv.readEvent()
+	inv.log = log.With("step", string(inv.Step), "secret", inv.secretARN, "version", inv.VersionID)
 	started := time.Now()
-	err := inv.run(ctx)
+	if err == nil {
+		err = inv.run(ctx, step)
+	}
 	took := time.Since(started).Milliseconds()
 	if err != nil {
 		failure := inv.asError(err)
@@ -147,18 +150,16 @@ type invocation struct {
 	rotatedAt time.Time
 }
 
-var steps = map[Step]func(*invocation, context.Context) error{
+type stepFunc func(*invocation, context.Context) error
+
+var steps = map[Step]stepFunc{
 	CreateSecret: (*invocation).createSecret,
 	SetSecret:    (*invocation).setSecret,
 	TestSecret:   (*invocation).testSecret,
 	FinishSecret: (*invocation).finishSecret,
 }
 
-func (inv *invocation) run(ctx context.Context) error {
-	step, err := inv.readEvent()
-	if err != nil {
-		return err
-	}
+func (inv *invocation) run(ctx context.Context, step stepFunc) error {
 	done, err := inv.checkLabels(ctx)
 	if err != nil || done {
 		return err
@@ -174,9 +175,9 @@ const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 func isName(s string) bool { return s != "" && strings.Trim(s, nameCharacters) == "" }
 
 // readEvent refuses an event that is not one of Secrets Manager's. Nothing of
-// such an event gets into the error: errors have commands to paste, and anybody
-// may have written it.
-func (inv *invocation) readEvent() (func(*invocation, context.Context) error, error) {
+// such an event gets into the error or the log: errors have commands to paste,
+// and anybody may have written it.
+func (inv *invocation) readEvent() (stepFunc, error) {
 	var wrong []string
 	step, known := steps[inv.Step]
 	if !known {
@@ -189,10 +190,10 @@ func (inv *invocation) readEvent() (func(*invocation, context.Context) error, er
 	}
 	if !isName(inv.VersionID) {
 		inv.VersionID = "<the version>"
-		wrong = append(wrong, "its ClientRequestToken is none that this function takes (letters, digits and /_+=.@-: only)")
+		wrong = append(wrong, "its ClientRequestToken has other characters than letters, digits and /_+=.@-:, or none")
 	}
 	if len(wrong) > 0 {
-		return nil, inv.fail(BadEvent, "the event is not one of Secrets Manager's: "+strings.Join(wrong, "; "), doLetSecretsManager, nil)
+		return nil, inv.fail(BadEvent, "nothing was rotated, since the event is none that this function takes: "+strings.Join(wrong, "; "), doLetSecretsManager, nil)
 	}
 	return step, nil
 }
