@@ -23,7 +23,7 @@ const (
 
 	doMendValue = "Nothing was rotated. Put a usable value, either the token alone or a JSON object with the token under the key that SECRET_TOKEN_KEY names: " + putValue
 
-	doMendPending = "Do not remove AWSPENDING: this version may hold the only living token, in a form that this function does not take. Was SECRET_TOKEN_KEY changed since the rotation began? To see the keys, not the values, of a JSON object: aws secretsmanager get-secret-value --secret-id <secret> --version-id <version> --query SecretString --output text | jq keys"
+	doMendPending = "Do not remove AWSPENDING: this version may hold the only living token, in a form that this function does not take. Was SECRET_TOKEN_KEY changed since the rotation began? To see the keys, not the values, of a JSON object: aws secretsmanager get-secret-value --secret-id <secret> --version-id <version> --query SecretString --output text | jq 'objects | keys'"
 
 	doRaiseTimeout = "Nothing was rotated. Raise the function's Timeout (240 seconds leave room for everything)."
 

