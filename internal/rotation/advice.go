@@ -42,6 +42,8 @@ const (
 
 	doDropPending = "Wait some minutes and rotate again, in case the new token only needs longer: " + rotateAgain + ". If it stays so, keep the current token and drop the dead one: " + dropPending
 
+	doMendTest = "Nothing was rotated, and readers have what they had. Mend what this names (the token in the secret, its CIDR blocks, PANTHER_API_URL, SECRET_TOKEN_KEY, the network path), then test again, as the runbook says under \"The deployment's test failed\"."
+
 	doWaitForToken = "Do not remove AWSPENDING: that version may hold the only living token. If tokens take longer to start working, raise PROPAGATION_TIMEOUT and the function's Timeout; if the token's CIDR blocks do not include the function's address, add it in the Panther console. Then: " + rotateAgain + ". If Panther's console shows that the token is gone: " + newToken
 
 	doWaitForPanther = "Do not remove AWSPENDING: that version may hold the only living token. Check that the function can reach PANTHER_API_URL (subnet route, NAT, DNS, rate limits). Then: " + rotateAgain

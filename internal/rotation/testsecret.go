@@ -26,7 +26,7 @@ func (inv *invocation) testSecret(ctx context.Context) error {
 		value, err = secret.ParseValue(pending.Value, inv.TokenKey)
 	}
 	if err != nil {
-		return inv.fail(SecretUnusable, "the AWSPENDING value holds no token", doMendPending, err)
+		return inv.failTest(ctx, pending, SecretUnusable, "the AWSPENDING value holds no token", doMendPending, err)
 	}
 
 	started := time.Now()
@@ -43,10 +43,10 @@ func (inv *invocation) testSecret(ctx context.Context) error {
 		answer := answerOf(err)
 		inv.log.Debug("the new token does not work yet", "attempt", attempt, "answer", answer.Summary)
 		if answer.Answer == Misconfigured {
-			return inv.fail(EndpointMisconfigured, "Panther's API does not answer at PANTHER_API_URL: "+answer.Summary, doMendEndpoint, nil)
+			return inv.failTest(ctx, pending, EndpointMisconfigured, "Panther's API does not answer at PANTHER_API_URL: "+answer.Summary, doMendEndpoint, nil)
 		}
 		if !sleep(waiting, max(pollAfter(waited), answer.RetryAfter)) {
-			return inv.giveUpTesting(ctx, value.Token(), waited, answer)
+			return inv.giveUpTesting(ctx, pending, value.Token(), waited, answer)
 		}
 	}
 }
@@ -63,11 +63,20 @@ func (inv *invocation) readStored(ctx context.Context) (Version, error) {
 	}
 }
 
+// failTest says so if nothing was rotated, because Secrets Manager runs this step
+// alone, on a copy of AWSCURRENT: then what is to be done in a rotation is wrong.
+func (inv *invocation) failTest(ctx context.Context, pending Version, kind Kind, what, do string, cause error) error {
+	if current, err := inv.readCurrent(ctx); err == nil && current.Value.Equal(pending.Value) {
+		return inv.fail(kind, "in a test of the rotation, on a copy of AWSCURRENT: "+what, doMendTest, cause)
+	}
+	return inv.fail(kind, what, do, cause)
+}
+
 // giveUpTesting finds out why the new token does not work.
-func (inv *invocation) giveUpTesting(ctx context.Context, token secret.Text, waited time.Duration, answer *AnswerError) error {
-	what := "the new token did not work within " + waited.Round(time.Second).String() + " (" + answer.Summary + ")"
+func (inv *invocation) giveUpTesting(ctx context.Context, pending Version, token secret.Text, waited time.Duration, answer *AnswerError) error {
+	what := "the AWSPENDING token did not work within " + waited.Round(time.Second).String() + " (" + answer.Summary + ")"
 	if answer.Answer != Refused {
-		return inv.fail(NotYetWorking, what, doWaitForPanther, nil)
+		return inv.failTest(ctx, pending, NotYetWorking, what, doWaitForPanther, nil)
 	}
 	current, err := inv.readCurrent(ctx)
 	if err != nil {
@@ -75,7 +84,7 @@ func (inv *invocation) giveUpTesting(ctx context.Context, token secret.Text, wai
 	}
 	value, err := secret.ParseValue(current.Value, inv.TokenKey)
 	if err != nil || value.Token().Equal(token) {
-		return inv.fail(NotYetWorking, what, doWaitForToken, nil)
+		return inv.failTest(ctx, pending, NotYetWorking, what, doWaitForToken, nil)
 	}
 	err = inv.check(ctx, value.Token())
 	if err == nil {

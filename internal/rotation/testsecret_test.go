@@ -2,6 +2,7 @@ package rotation_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,34 @@ func TestTestSecretTellsWhyATokenDoesNotWork(t *testing.T) {
 				a.mustFail(rotation.TestSecret, tc.kind, tc.tells)
 				if slices.Contains(a.versions["new"].labels, rotation.LabelPending) != tc.pending {
 					t.Error("AWSPENDING is not where it should be")
+				}
+			})
+		})
+	}
+}
+
+// TestAFailedTestOfTheScheduleIsNoFailedRotation has the step run alone, on a copy
+// of AWSCURRENT. What is to be done in a rotation would be wrong, and lead to one.
+func TestAFailedTestOfTheScheduleIsNoFailedRotation(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(a *account)
+		kind   rotation.Kind
+	}{
+		"the token is dead":         {func(a *account) { a.living = map[string]bool{} }, rotation.NotYetWorking},
+		"Panther cannot be reached": {func(a *account) { a.checks = slices.Repeat([]error{notSent}, 1000) }, rotation.NotYetWorking},
+		"the address is wrong":      {func(a *account) { a.checks = []error{misconfigured} }, rotation.EndpointMisconfigured},
+		"the value is of odd form":  {func(a *account) { a.versions["old"].value = "{}" }, rotation.SecretUnusable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				tc.change(a)
+				a.versions["new"].value = a.versions["old"].value
+				failure := a.run(rotation.TestSecret)
+				a.check(failure, tc.kind, "copy of AWSCURRENT", "Nothing was rotated", "The deployment's test failed")
+				for _, wrong := range []string{"AWSPENDING:", "rotate-secret", "put-secret-value"} {
+					if strings.Contains(failure.Do, wrong) {
+						t.Errorf("it speaks of %s: %s", wrong, failure.Do)
+					}
 				}
 			})
 		})

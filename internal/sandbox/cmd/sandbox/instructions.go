@@ -49,7 +49,7 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) str
 	create("acme/panther-scheduled")
 	rotate("acme/panther-scheduled", map[string]any{"ScheduleExpression": "rate(4 hours)"})
 
-	about("Stop that:")
+	about("Stop that, but not in the middle of a rotation, which would leave its readers without a token:")
 	paste("aws secretsmanager cancel-rotate-secret --secret-id acme/panther-scheduled")
 
 	about("For a clock of another speed and for awkward habits: make sandbox ARGS=-h\n"+
