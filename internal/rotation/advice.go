@@ -13,7 +13,7 @@ const (
 
 	newToken = "If RECOVERY_RECIPIENT is set, look in the log for a value sealed for version <version>, or since AWSCURRENT was made, and restore it as the runbook says, under \"Restore a sealed token\". Otherwise create an API token in the Panther console and put it, which also ends this rotation: " + putValue
 
-	doLetSecretsManager = "The function is meant to be invoked by Secrets Manager: " + rotateAgain + ". If a rotation was begun with such a ClientRequestToken, first take AWSPENDING off that version, which is empty."
+	doLetSecretsManager = "The function is meant to be invoked by Secrets Manager: " + rotateAgain + ". If a rotation was begun with such a ClientRequestToken, first take AWSPENDING off that version, if it is empty."
 
 	doStartRotation = "To start a rotation, which also turns rotation on where it is off: " + rotateAgain
 

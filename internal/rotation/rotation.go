@@ -193,7 +193,7 @@ func (inv *invocation) readEvent() (stepFunc, error) {
 		wrong = append(wrong, "its ClientRequestToken has other characters than letters, digits and /_+=.@-:, or none")
 	}
 	if len(wrong) > 0 {
-		return nil, inv.fail(BadEvent, "nothing was rotated, since the event is none that this function takes: "+strings.Join(wrong, "; "), doLetSecretsManager, nil)
+		return nil, inv.fail(BadEvent, "nothing was done, since the event is none that this function takes: "+strings.Join(wrong, "; "), doLetSecretsManager, nil)
 	}
 	return step, nil
 }

@@ -63,28 +63,35 @@ func (inv *invocation) readStored(ctx context.Context) (Version, error) {
 	}
 }
 
-// failTest says so if nothing was rotated, because Secrets Manager runs this step
-// alone, on a copy of AWSCURRENT: then what is to be done in a rotation is wrong.
+// failTest is fail, but where the version has the value of AWSCURRENT.
 func (inv *invocation) failTest(ctx context.Context, pending Version, kind Kind, what, do string, cause error) error {
 	if current, err := inv.readCurrent(ctx); err == nil && current.Value.Equal(pending.Value) {
-		return inv.fail(kind, "in a test of the rotation, on a copy of AWSCURRENT: "+what, doMendTest, cause)
+		return inv.failOnCopy(kind, what, cause)
 	}
 	return inv.fail(kind, what, do, cause)
 }
 
-// giveUpTesting finds out why the new token does not work.
+// failOnCopy says that nothing was rotated: Secrets Manager runs this step alone,
+// on a copy of AWSCURRENT. What is to be done in a rotation would be wrong.
+func (inv *invocation) failOnCopy(kind Kind, what string, cause error) error {
+	return inv.fail(kind, "in a test of the rotation, on a copy of AWSCURRENT: "+what, doMendTest, cause)
+}
+
+// giveUpTesting finds out why the token does not work.
 func (inv *invocation) giveUpTesting(ctx context.Context, pending Version, token secret.Text, waited time.Duration, answer *AnswerError) error {
 	what := "the AWSPENDING token did not work within " + waited.Round(time.Second).String() + " (" + answer.Summary + ")"
-	if answer.Answer != Refused {
-		return inv.failTest(ctx, pending, NotYetWorking, what, doWaitForPanther, nil)
-	}
 	current, err := inv.readCurrent(ctx)
-	if err != nil {
+	switch {
+	case err == nil && current.Value.Equal(pending.Value):
+		return inv.failOnCopy(NotYetWorking, what, nil)
+	case answer.Answer != Refused:
+		return inv.fail(NotYetWorking, what, doWaitForPanther, nil)
+	case err != nil:
 		return inv.fail(NotYetWorking, what, doWaitForToken, err)
 	}
 	value, err := secret.ParseValue(current.Value, inv.TokenKey)
 	if err != nil || value.Token().Equal(token) {
-		return inv.failTest(ctx, pending, NotYetWorking, what, doWaitForToken, nil)
+		return inv.fail(NotYetWorking, what, doWaitForToken, nil)
 	}
 	err = inv.check(ctx, value.Token())
 	if err == nil {
