@@ -12,26 +12,26 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Rotate a token in the sandbox and show each step
-	@go build -o build/demo ./internal/sandbox/cmd/demo && exec build/demo $(ARGS)
+	@go build -o build/demo ./internal/test/cmd/demo && exec build/demo $(ARGS)
 
 sandbox: ## Keep the sandbox running, for the ordinary aws CLI; Ctrl-C ends it
-	@go build -o build/sandbox ./internal/sandbox/cmd/sandbox && exec build/sandbox $(ARGS)
+	@go build -o build/sandbox ./internal/test/cmd/sandbox && exec build/sandbox $(ARGS)
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && [ "$$(go env GOHOSTARCH)" = "$$(go env GOARCH)" ] && echo -race)
 
-# The explorer's runs have no goroutines of their own to race, and are many.
-EXPLORER := ./internal/explorer
+# The simulation's runs have no goroutines of their own to race, and are many.
+SIMULATION := ./internal/test/simulation
 
 # -count=1, because end-to-end tests build the function, which the cache does not see.
 test: ## Run all tests
-	@echo "race detector: $(if $(RACE),on (but for $(EXPLORER)),OFF: no C compiler)"
+	@echo "race detector: $(if $(RACE),on (but for $(SIMULATION)),OFF: no C compiler)"
 	@go vet ./...
-	packages=$$(go list ./... | grep -v /explorer$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 $(RACE) $$packages
-	cd $(EXPLORER) && go test
+	packages=$$(go list ./... | grep -v /simulation$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 $(RACE) $$packages
+	cd $(SIMULATION) && go test
 
 explore: ## Walk at random through faults for WALK (1m), from SEED if given
-	cd $(EXPLORER) && go test -run TestRandomWalk -walk=$(or $(WALK),1m) -seed=$(or $(SEED),0) -timeout=0
+	cd $(SIMULATION) && go test -run TestRandomWalk -walk=$(or $(WALK),1m) -seed=$(or $(SEED),0) -timeout=0
 
 fuzz: ## Fuzz each target for FUZZ (30s)
 	@targets=$$(grep -rno --include=*_test.go 'func Fuzz[A-Za-z]*' . | sed 's/:[0-9]*:func /:/'); \
@@ -42,12 +42,12 @@ fuzz: ## Fuzz each target for FUZZ (30s)
 	done
 
 verify: ## Check against other people's software: SAM, Terraform, moto, the aws CLI
-	@deploy/verify/run
+	@.ci/verify/run
 
 # make verify installs boto3, too.
 bench: export BENCH_PYTHON ?= $(or $(wildcard .tools/emulator/bin/python),python3)
 bench: ## Measure, each figure beside its yardstick
-	@go build -o build/bench ./internal/bench && exec build/bench $(ARGS)
+	@go build -o build/bench ./internal/test/bench && exec build/bench $(ARGS)
 
 BUILT = build
 build: ## Build build/bootstrap for ARCH (arm64 or amd64)

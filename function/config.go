@@ -11,13 +11,13 @@ import (
 	"filippo.io/age"
 
 	"panther-token-rotation/internal/panther"
-	"panther-token-rotation/internal/sealedlog"
-	"panther-token-rotation/internal/store"
+	"panther-token-rotation/internal/recoverylog"
+	"panther-token-rotation/internal/secretsmanager"
 )
 
 // config is what the function reads from its environment, once, at start.
 type config struct {
-	aws          store.AWSConfig
+	aws          secretsmanager.AWSConfig
 	functionName string
 
 	pantherURL         *url.URL
@@ -40,7 +40,7 @@ func readConfig(getenv func(string) string) (config, error) {
 	problem := func(name string, err error) { problems = append(problems, fmt.Errorf("%s: %w", name, err)) }
 
 	var err error
-	if c.aws, err = store.ReadAWSConfig(getenv); err != nil {
+	if c.aws, err = secretsmanager.ReadAWSConfig(getenv); err != nil {
 		problems = append(problems, err)
 	}
 	if s := getenv("PANTHER_API_URL"); s == "" {
@@ -62,7 +62,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		c.propagationTimeout = d
 	}
 	if s := strings.TrimSpace(getenv("RECOVERY_RECIPIENT")); s != "" {
-		if c.recipient, err = sealedlog.ParseRecipient(s); err != nil {
+		if c.recipient, err = recoverylog.ParseRecipient(s); err != nil {
 			problem("RECOVERY_RECIPIENT", err)
 		}
 	}

@@ -15,9 +15,9 @@ import (
 
 	"panther-token-rotation/internal/metrics"
 	"panther-token-rotation/internal/panther"
+	"panther-token-rotation/internal/recoverylog"
 	"panther-token-rotation/internal/rotation"
-	"panther-token-rotation/internal/sealedlog"
-	"panther-token-rotation/internal/store"
+	"panther-token-rotation/internal/secretsmanager"
 )
 
 // version goes into the User-Agent.
@@ -37,14 +37,14 @@ func newHandler(c config, out io.Writer) *handler {
 	log := newLogger(out, c.logLevel)
 	userAgent := "panther-token-rotation/" + version
 	parts := rotation.Config{
-		Store:              store.New(store.NewClient(c.aws, userAgent)),
+		Store:              secretsmanager.New(secretsmanager.NewClient(c.aws, userAgent)),
 		Issuer:             panther.New(c.pantherURL, userAgent),
 		Meter:              metrics.New(out, c.functionName),
 		TokenKey:           c.tokenKey,
 		PropagationTimeout: c.propagationTimeout,
 	}
 	if c.recipient != nil {
-		parts.Sealer = sealedlog.New(log, c.recipient)
+		parts.Sealer = recoverylog.New(log, c.recipient)
 	}
 	return &handler{rotator: rotation.New(parts), log: log}
 }

@@ -7,19 +7,19 @@ locals {
       namespace   = "PantherTokenRotation"
       metric      = "TokensNotStored"
       period      = 60
-      description = "The only living token is in the memory of a process. Do not deploy, and change no setting of the function: rotate the secret again, now. NotStored in deploy/runbook.md."
+      description = "The only living token is in the memory of a process. Do not deploy, and change no setting of the function: rotate the secret again, now. NotStored in deploy/docs/runbook.md."
     }
     errors = {
       namespace   = "AWS/Lambda"
       metric      = "Errors"
       period      = 300
-      description = "A rotation step failed or the process ended. Programs that read the secret may be shut out. The log says which kind it is, and deploy/runbook.md what to do."
+      description = "A rotation step failed or the process ended. Programs that read the secret may be shut out. The log says which kind it is, and deploy/docs/runbook.md what to do."
     }
     throttles = {
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       period      = 300
-      description = "Secrets Manager could not invoke the function, for want of concurrency. A rotation that began may not go on. Throttling in deploy/runbook.md."
+      description = "Secrets Manager could not invoke the function, for want of concurrency. A rotation that began may not go on. Throttling in deploy/docs/runbook.md."
     }
   }
 }
@@ -88,7 +88,7 @@ resource "aws_cloudwatch_event_target" "rotation_failed" {
       region  = "$.region"
       time    = "$.time"
     }
-    input_template = "\"Secrets Manager recorded <event> for <secret> (account <account>, <region>) at <time>. The function's log says why, if it got so far: see deploy/runbook.md.\""
+    input_template = "\"Secrets Manager recorded <event> for <secret> (account <account>, <region>) at <time>. The function's log says why, if it got so far: see deploy/docs/runbook.md.\""
   }
 }
 

@@ -46,7 +46,7 @@ output "check_command" {
 }
 
 output "roll_back_command" {
-  description = "Stops rotating the secret and leaves its token as it is. Not while AWSPENDING is on a version of its own. See Roll back in deploy/runbook.md. null without secret_id."
+  description = "Stops rotating the secret and leaves its token as it is. Not while AWSPENDING is on a version of its own. See Roll back in deploy/docs/runbook.md. null without secret_id."
   value       = var.secret_id == "" ? null : "${format(local.secrets_manager, "cancel-rotate-secret")} '${var.secret_id}'"
 }
 

@@ -148,7 +148,7 @@ variable "permissions_boundary_arn" {
 }
 
 variable "secret_account_id" {
-  description = "Id of the account of the secrets, 12 digits, if it is not this one. Then leave secret_id empty, and see \"Across accounts\" in deploy/runbook.md."
+  description = "Id of the account of the secrets, 12 digits, if it is not this one. Then leave secret_id empty, and see \"Across accounts\" in deploy/docs/runbook.md."
   type        = string
   default     = ""
   nullable    = false

@@ -164,7 +164,7 @@ func TestTheSandboxHasNothingThatIsNotPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sandbox, err := graphqlCore(map[string]any{"schema": schemaText(t, "../sandbox/panther/schema.graphql")})
+	sandbox, err := graphqlCore(map[string]any{"schema": schemaText(t, "../test/sandbox/panther/schema.graphql")})
 	if err != nil {
 		t.Fatal(err)
 	}

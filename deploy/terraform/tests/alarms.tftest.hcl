@@ -60,7 +60,7 @@ run "alarms" {
     error_message = "An alarm does not go off at the first, or at other functions'."
   }
   assert {
-    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.function : strcontains(alarm.alarm_description, "deploy/runbook.md")])
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.function : strcontains(alarm.alarm_description, "deploy/docs/runbook.md")])
     error_message = "An alarm does not say where to read on."
   }
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"panther-token-rotation/internal/test/sandbox"
+	"panther-token-rotation/internal/test/sandbox/terminal"
+)
+
+// instructions are what to paste into another terminal. All commands work as
+// they stand, one by one or all at once, in any POSIX shell.
+func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) string {
+	var text strings.Builder
+	about := func(format string, args ...any) { text.WriteString("\n" + fmt.Sprintf(format, args...) + "\n") }
+	paste := func(format string, args ...any) {
+		for line := range strings.Lines(fmt.Sprintf(format, args...)) {
+			text.WriteString("  " + term.Marked(strings.TrimSuffix(line, "\n")) + "\n")
+		}
+	}
+	create := func(name string) {
+		paste("aws secretsmanager create-secret --name %s \\\n  --secret-string %s",
+			name, quoted(map[string]string{s.tokenKey: box.Panther.NewToken(name)}))
+	}
+	rotate := func(name string, rules map[string]any) {
+		paste("aws secretsmanager rotate-secret --secret-id %s \\\n  --rotation-lambda-arn %s \\\n  --rotation-rules %s",
+			name, box.Function.ARN(), quoted(rules))
+	}
+
+	text.WriteString(term.Bold("The sandbox is up.") + " Paste the indented lines into another terminal. Ctrl-C here ends it.\n")
+
+	about("Have the aws CLI talk to the sandbox. It takes any credentials:")
+	paste("unset AWS_PROFILE")
+	paste("export AWS_ENDPOINT_URL=%s AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s", box.SecretsManagerURL, box.Region)
+	paste("export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_SESSION_TOKEN= AWS_PAGER=")
+
+	about("Make a secret with a token of the sandbox's Panther, and have it rotated now:")
+	create("acme/panther")
+	rotate("acme/panther", map[string]any{"AutomaticallyAfterDays": 30})
+
+	about("Look at its staging labels, its value and its versions:")
+	paste("aws secretsmanager describe-secret --secret-id acme/panther")
+	paste("aws secretsmanager get-secret-value --secret-id acme/panther")
+	paste("aws secretsmanager list-secret-version-ids --secret-id acme/panther --include-deprecated")
+
+	about("Have another one rotated on a schedule. %s:", pace(s.SecretsManager.Speed))
+	create("acme/panther-scheduled")
+	rotate("acme/panther-scheduled", map[string]any{"ScheduleExpression": "rate(4 hours)"})
+
+	about("Stop that, but not in the middle of a rotation, which would leave its readers without a token:")
+	paste("aws secretsmanager cancel-rotate-secret --secret-id acme/panther-scheduled")
+
+	about("For a clock of another speed and for awkward habits: make sandbox ARGS=-h\n"+
+		"Panther is at %s\n"+
+		"Here follows what the function logs, and between it how rotations go:", box.PantherURL)
+	return text.String() + "\n"
+}
+
+// quoted writes v in JSON, as one word of a shell command.
+func quoted(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	return "'" + strings.ReplaceAll(string(text), "'", `'\''`) + "'"
+}
+
+// pace says how often four hours, the shortest interval of Secrets Manager, come
+// round.
+func pace(speed float64) string {
+	every := time.Duration(float64(4*time.Hour) / speed)
+	if every > 10*time.Millisecond {
+		every = every.Round(10 * time.Millisecond)
+	}
+	if speed == 1 {
+		return "The clock runs at its real speed, so take a faster one to see that, such as -speed 1440"
+	}
+	return fmt.Sprintf("At -speed %v, every 4 hours is every %v", speed, every)
+}
