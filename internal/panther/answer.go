@@ -27,14 +27,14 @@ type answer struct {
 	notSent bool
 }
 
-// explain says what an answer without a token means for the token: see
+// classify says what an answer without a token means for the token: see
 // [rotation.Answer]. Its words are our own, because the API may echo a token.
-func (a *answer) explain() *rotation.AnswerError {
+func (a *answer) classify() *rotation.AnswerError {
 	switch {
 	case a.status == 0 && a.notSent:
 		return &rotation.AnswerError{Answer: rotation.NotSent, Summary: describeFailure(a.err, "no connection")}
 	case a.status == 0:
-		return &rotation.AnswerError{Answer: rotation.Unclear, Summary: describeFailure(a.err, "the connection broke before an answer came")}
+		return &rotation.AnswerError{Answer: rotation.Ambiguous, Summary: describeFailure(a.err, "the connection broke before an answer came")}
 	}
 
 	status := "HTTP status " + strconv.Itoa(a.status)
@@ -43,24 +43,24 @@ func (a *answer) explain() *rotation.AnswerError {
 	}
 	switch {
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
-		return is(rotation.Refused, "")
+		return is(rotation.Unauthorized, "")
 	case a.status == http.StatusTooManyRequests:
 		throttled := is(rotation.Throttled, "")
 		throttled.RetryAfter = parseRetryAfter(a.header.Get("Retry-After"), time.Now())
 		return throttled
 	case a.status == http.StatusRequestTimeout:
 		// Whoever stands between may have passed the request on before.
-		return is(rotation.Unclear, "")
+		return is(rotation.Ambiguous, "")
 	case a.status >= 300 && a.status < 400:
 		return is(rotation.Misconfigured, ", a redirect, which is not followed because the token would go along")
 	case a.status >= 400 && a.status < 500:
 		return is(rotation.Misconfigured, "")
 	case a.status >= 500:
-		return is(rotation.Unclear, "")
+		return is(rotation.Ambiguous, "")
 	case a.isHTML():
 		return is(rotation.Misconfigured, " with a web page")
 	case a.err != nil:
-		return is(rotation.Unclear, " with an answer that was cut off")
+		return is(rotation.Ambiguous, " with an answer that was cut off")
 	}
 
 	var reply struct {
@@ -70,7 +70,7 @@ func (a *answer) explain() *rotation.AnswerError {
 		}
 	}
 	if err := json.Unmarshal(a.body, &reply); err != nil || reply.Data == nil && reply.Errors == nil {
-		return is(rotation.Unclear, " with an answer that is not GraphQL")
+		return is(rotation.Ambiguous, " with an answer that is not GraphQL")
 	}
 	// Where there is data, the operation was carried out after all
 	// (https://spec.graphql.org/October2021/#sec-Response-Format).
@@ -81,9 +81,9 @@ func (a *answer) explain() *rotation.AnswerError {
 		}
 	}
 	if len(reply.Errors) > 0 {
-		return is(rotation.Unclear, " with GraphQL errors")
+		return is(rotation.Ambiguous, " with GraphQL errors")
 	}
-	return is(rotation.Unclear, " without the data that was asked for")
+	return is(rotation.Ambiguous, " without the data that was asked for")
 }
 
 // isHTML reports whether a web page came. JSON that is only labelled as one

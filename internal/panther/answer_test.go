@@ -32,13 +32,13 @@ func TestWhatAnAnswerWithoutATokenMeans(t *testing.T) {
 		handler http.HandlerFunc
 		want    rotation.Answer
 	}{
-		"401":                 {says(401, "application/json", anyError), rotation.Refused},
-		"401 page":            {says(401, "text/html", page), rotation.Refused},
-		"401 empty":           {says(401, "", ""), rotation.Refused},
-		"401 cut off":         {raw(t, "HTTP/1.1 401 No\r\nContent-Length: 99\r\n\r\n{", false), rotation.Refused},
-		"403":                 {says(403, "application/json", `{"error":"forbidden"}`), rotation.Refused},
-		"403 page":            {says(403, "text/html", page), rotation.Refused},
-		"403 with validation": {says(403, "application/json", validation), rotation.Refused},
+		"401":                 {says(401, "application/json", anyError), rotation.Unauthorized},
+		"401 page":            {says(401, "text/html", page), rotation.Unauthorized},
+		"401 empty":           {says(401, "", ""), rotation.Unauthorized},
+		"401 cut off":         {raw(t, "HTTP/1.1 401 No\r\nContent-Length: 99\r\n\r\n{", false), rotation.Unauthorized},
+		"403":                 {says(403, "application/json", `{"error":"forbidden"}`), rotation.Unauthorized},
+		"403 page":            {says(403, "text/html", page), rotation.Unauthorized},
+		"403 with validation": {says(403, "application/json", validation), rotation.Unauthorized},
 
 		"429":      {says(429, "application/json", anyError), rotation.Throttled},
 		"429 page": {says(429, "text/html", page), rotation.Throttled},
@@ -59,32 +59,32 @@ func TestWhatAnAnswerWithoutATokenMeans(t *testing.T) {
 		"304":                          {says(304, "", ""), rotation.Misconfigured},
 
 		// Of all the rest, nobody knows whether it came before or after.
-		"408":                                 {says(408, "text/html", page), rotation.Unclear},
-		"500":                                 {says(500, "application/json", anyError), rotation.Unclear},
-		"500 validation":                      {says(500, "application/json", validation), rotation.Unclear},
-		"502 page":                            {says(502, "text/html", page), rotation.Unclear},
-		"503":                                 {says(503, "", ""), rotation.Unclear},
-		"504 page":                            {says(504, "text/html", page), rotation.Unclear},
-		"599":                                 {says(599, "", ""), rotation.Unclear},
-		"200 empty":                           {json200(""), rotation.Unclear},
-		"204":                                 {says(204, "", ""), rotation.Unclear},
-		"200 object":                          {json200("{}"), rotation.Unclear},
-		"200 other JSON":                      {json200(`{"message":"ok"}`), rotation.Unclear},
-		"200 list":                            {json200("[1]"), rotation.Unclear},
-		"200 null":                            {json200("null"), rotation.Unclear},
-		"200 number":                          {json200("7"), rotation.Unclear},
-		"200 text":                            {says(200, "text/plain", "ok"), rotation.Unclear},
-		"200 broken JSON":                     {json200(`{"data":}`), rotation.Unclear},
-		"200 two objects":                     {json200(`{}{}`), rotation.Unclear},
-		"200 errors":                          {json200(anyError), rotation.Unclear},
-		"200 odd errors":                      {json200(`{"errors":"boom"}`), rotation.Unclear},
-		"200 odd code":                        {json200(`{"errors":[{"extensions":{"code":7}}]}`), rotation.Unclear},
-		"200 null errors":                     {json200(`{"errors":[null]}`), rotation.Unclear},
-		"200 no data":                         {json200(`{"data":null}`), rotation.Unclear},
-		"200 JSON labelled as a page":         {says(200, "text/html", anyError), rotation.Unclear},
-		"200 validation beside data":          {json200(`{"data":{"rotateAPIToken":{"token":null}},"errors":[{"extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}`), rotation.Unclear},
-		"202 accepted":                        {says(202, "application/json", `{"data":{}}`), rotation.Unclear},
-		"200 errors that speak of validation": {json200(`{"errors":[{"message":"GRAPHQL_VALIDATION_FAILED"}]}`), rotation.Unclear},
+		"408":                                 {says(408, "text/html", page), rotation.Ambiguous},
+		"500":                                 {says(500, "application/json", anyError), rotation.Ambiguous},
+		"500 validation":                      {says(500, "application/json", validation), rotation.Ambiguous},
+		"502 page":                            {says(502, "text/html", page), rotation.Ambiguous},
+		"503":                                 {says(503, "", ""), rotation.Ambiguous},
+		"504 page":                            {says(504, "text/html", page), rotation.Ambiguous},
+		"599":                                 {says(599, "", ""), rotation.Ambiguous},
+		"200 empty":                           {json200(""), rotation.Ambiguous},
+		"204":                                 {says(204, "", ""), rotation.Ambiguous},
+		"200 object":                          {json200("{}"), rotation.Ambiguous},
+		"200 other JSON":                      {json200(`{"message":"ok"}`), rotation.Ambiguous},
+		"200 list":                            {json200("[1]"), rotation.Ambiguous},
+		"200 null":                            {json200("null"), rotation.Ambiguous},
+		"200 number":                          {json200("7"), rotation.Ambiguous},
+		"200 text":                            {says(200, "text/plain", "ok"), rotation.Ambiguous},
+		"200 broken JSON":                     {json200(`{"data":}`), rotation.Ambiguous},
+		"200 two objects":                     {json200(`{}{}`), rotation.Ambiguous},
+		"200 errors":                          {json200(anyError), rotation.Ambiguous},
+		"200 odd errors":                      {json200(`{"errors":"boom"}`), rotation.Ambiguous},
+		"200 odd code":                        {json200(`{"errors":[{"extensions":{"code":7}}]}`), rotation.Ambiguous},
+		"200 null errors":                     {json200(`{"errors":[null]}`), rotation.Ambiguous},
+		"200 no data":                         {json200(`{"data":null}`), rotation.Ambiguous},
+		"200 JSON labelled as a page":         {says(200, "text/html", anyError), rotation.Ambiguous},
+		"200 validation beside data":          {json200(`{"data":{"rotateAPIToken":{"token":null}},"errors":[{"extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}`), rotation.Ambiguous},
+		"202 accepted":                        {says(202, "application/json", `{"data":{}}`), rotation.Ambiguous},
+		"200 errors that speak of validation": {json200(`{"errors":[{"message":"GRAPHQL_VALIDATION_FAILED"}]}`), rotation.Ambiguous},
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, api(t, tc.handler), time.Minute, func(t *testing.T, answer *rotation.AnswerError) {
@@ -142,7 +142,7 @@ func TestOfAKeyThatIsThereTwiceTheFirstCounts(t *testing.T) {
 	}
 }
 
-// ownWords is everything that explain may say of an answer.
+// ownWords is everything that classify may say of an answer.
 var ownWords = regexp.MustCompile(`^HTTP status [0-9]{3}(|, a redirect, which is not followed because the token would go along| with a web page| with an answer that was cut off| with an answer that is not GraphQL| with a GraphQL validation error: the API's schema is not the one that was expected| with GraphQL errors| without the data that was asked for)$`)
 
 func FuzzAnswer(f *testing.F) {
@@ -170,15 +170,15 @@ func FuzzAnswer(f *testing.F) {
 			a.err = io.ErrUnexpectedEOF
 		}
 
-		explained := a.explain()
+		explained := a.classify()
 		if !ownWords.MatchString(explained.Summary) {
 			t.Errorf("explained as %q, which may quote the answer", explained.Summary)
 		}
 		switch refused, throttled := status == 401 || status == 403, status == 429; {
 		case explained.Answer == rotation.NotSent,
-			refused != (explained.Answer == rotation.Refused),
+			refused != (explained.Answer == rotation.Unauthorized),
 			throttled != (explained.Answer == rotation.Throttled),
-			status >= 500 && explained.Answer != rotation.Unclear:
+			status >= 500 && explained.Answer != rotation.Ambiguous:
 			t.Errorf("status %d was taken for %v", status, explained.Answer)
 		}
 		if explained.RetryAfter < 0 || explained.RetryAfter > 24*time.Hour || explained.RetryAfter > 0 && status != 429 {

@@ -264,8 +264,8 @@ func TestOnceSentALostAnswerLeavesItOpen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, tc.issuer, tc.limit, func(t *testing.T, answer *rotation.AnswerError) {
-				if answer.Answer != rotation.Unclear || answer.Summary != tc.summary {
-					t.Errorf("got %v %q, want Unclear %q", answer.Answer, answer.Summary, tc.summary)
+				if answer.Answer != rotation.Ambiguous || answer.Summary != tc.summary {
+					t.Errorf("got %v %q, want Ambiguous %q", answer.Answer, answer.Summary, tc.summary)
 				}
 			})
 		})
@@ -286,8 +286,8 @@ func TestHTTP2LeavesALostAnswerOpenToo(t *testing.T) {
 	trusted.AddCert(server.Certificate())
 	issuer.transport.TLSClientConfig = &tls.Config{RootCAs: trusted}
 	both(t, issuer, time.Minute, func(t *testing.T, answer *rotation.AnswerError) {
-		if answer.Answer != rotation.Unclear {
-			t.Errorf("got %v %q, want Unclear", answer.Answer, answer.Summary)
+		if answer.Answer != rotation.Ambiguous {
+			t.Errorf("got %v %q, want Ambiguous", answer.Answer, answer.Summary)
 		}
 	})
 	if version.Load() != 2 || calls.Load() != 2 {

@@ -70,7 +70,7 @@ func (i *Issuer) Rotate(ctx context.Context, token secret.Text) (secret.Text, er
 	if fresh, ok := stringAt(answer.body, "data", "rotateAPIToken", "token", "value"); ok && fresh != "" {
 		return secret.NewText(fresh), nil
 	}
-	return secret.Text{}, answer.explain()
+	return secret.Text{}, answer.classify()
 }
 
 // Check asks whether the token works. See [rotation.Issuer].
@@ -82,7 +82,7 @@ func (i *Issuer) Check(ctx context.Context, token secret.Text) error {
 	if answer.status == http.StatusOK && ok && name != "" {
 		return nil
 	}
-	return answer.explain()
+	return answer.classify()
 }
 
 // send has the library write and send one operation. It does not let the

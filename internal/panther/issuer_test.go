@@ -129,7 +129,7 @@ func TestWithoutATokenNoneIsMadeUp(t *testing.T) {
 				t.Fatalf("made up %q, %v", token.Reveal(), err)
 			}
 			assertNoLeak(t, err.Error())
-			if answer := err.(*rotation.AnswerError); answer.Answer != rotation.Unclear {
+			if answer := err.(*rotation.AnswerError); answer.Answer != rotation.Ambiguous {
 				t.Errorf("got %v %q; a mutation without its token may have happened", answer.Answer, answer.Summary)
 			}
 		})

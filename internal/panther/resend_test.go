@@ -63,7 +63,7 @@ func TestARequestIsSentOnce(t *testing.T) {
 	if arrived.Load() != 1 {
 		t.Errorf("one call sent the mutation %d times", arrived.Load())
 	}
-	if answer, ok := errors.AsType[*rotation.AnswerError](err); !ok || answer.Answer != rotation.Unclear {
+	if answer, ok := errors.AsType[*rotation.AnswerError](err); !ok || answer.Answer != rotation.Ambiguous {
 		t.Errorf("got %v, want an unclear answer", err)
 	}
 }

@@ -377,10 +377,10 @@ type late string
 
 // What Panther may answer.
 var (
-	refused       = answer(rotation.Refused, 0)
+	refused       = answer(rotation.Unauthorized, 0)
 	throttled     = answer(rotation.Throttled, 30*time.Second)
 	notSent       = answer(rotation.NotSent, 0)
-	unclear       = answer(rotation.Unclear, 0)
+	unclear       = answer(rotation.Ambiguous, 0)
 	misconfigured = answer(rotation.Misconfigured, 0)
 )
 

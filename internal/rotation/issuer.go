@@ -13,7 +13,7 @@ type Issuer interface {
 	// Rotate has token replaced and returns its successor. This is
 	// destructive, and the successor is shown only once: whatever else the
 	// answer says, if it holds a token, Rotate returns it and no error.
-	// An error is an *AnswerError; any other counts as Unclear.
+	// An error is an *AnswerError; any other counts as Ambiguous.
 	Rotate(ctx context.Context, token secret.Text) (secret.Text, error)
 
 	// Check asks something that every living token may ask and that changes
@@ -25,11 +25,11 @@ type Issuer interface {
 type Answer int
 
 const (
-	// Unclear: the call may or may not have taken effect. It is the zero
+	// Ambiguous: the call may or may not have taken effect. It is the zero
 	// value, because it is the safe thing to assume of an unknown error.
-	Unclear Answer = iota
-	// Refused: nothing happened; the token is dead, or too young.
-	Refused
+	Ambiguous Answer = iota
+	// Unauthorized: nothing happened; the token is dead, or too young.
+	Unauthorized
 	// Throttled: nothing happened; try again later.
 	Throttled
 	// NotSent: nothing happened; the call did not reach the API.
@@ -52,7 +52,7 @@ type AnswerError struct {
 
 func (e *AnswerError) Error() string { return e.Summary }
 
-// answerOf classifies err; what it does not know is Unclear. A nil *AnswerError
+// answerOf classifies err; what it does not know is Ambiguous. A nil *AnswerError
 // never comes back.
 func answerOf(err error) *AnswerError {
 	if answer, ok := errors.AsType[*AnswerError](err); ok {

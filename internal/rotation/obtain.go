@@ -63,7 +63,7 @@ func (inv *invocation) obtain(ctx context.Context, current Version, old secret.T
 		}
 
 		switch {
-		case last.Answer == Refused:
+		case last.Answer == Unauthorized:
 			token, err := inv.findSuccessor(ctx, current, old)
 			if errors.Is(err, errNoSuccessor) {
 				return secret.Text{}, inv.refused(last)
@@ -71,7 +71,7 @@ func (inv *invocation) obtain(ctx context.Context, current Version, old secret.T
 			if !errors.Is(err, errMayNeedTime) {
 				return token, err
 			}
-		case last.Answer == Unclear && !asking:
+		case last.Answer == Ambiguous && !asking:
 			asking, inv.doubt = true, true
 		case last.Answer == Misconfigured && !asking:
 			return secret.Text{}, inv.fail(EndpointMisconfigured, "Panther's API does not answer at PANTHER_API_URL: "+last.Summary, doMendEndpoint, nil)
@@ -107,7 +107,7 @@ func (inv *invocation) outOfTime(last *AnswerError, doubt bool) *Error {
 		return inv.fail(NoTime, "too little time is left in this invocation to rotate the token and store its successor", doRaiseTimeout, nil)
 	case doubt:
 		return inv.fail(OutcomeUnknown, "an answer to rotateAPIToken was lost, and what became of the token is not clear yet ("+last.Summary+")", doWaitOutcome, nil)
-	case last.Answer == Refused:
+	case last.Answer == Unauthorized:
 		return inv.fail(TokenRefused, "Panther does not accept the AWSCURRENT token ("+last.Summary+"), but it or another version's may only need time, or could not be looked at", doWaitOutcome, nil)
 	}
 	return inv.fail(PantherUnavailable, "Panther did not take the call: "+last.Summary, doWait, nil)

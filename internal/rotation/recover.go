@@ -75,7 +75,7 @@ func (inv *invocation) searchVersions(ctx context.Context, current Version, dead
 			inv.log.Warn("the AWSCURRENT token is dead; another version holds a living one", "successor", v.ID)
 			return token, nil
 		}
-		if answerOf(err).Answer != Refused || inv.isYoung(v.Created) {
+		if answerOf(err).Answer != Unauthorized || inv.isYoung(v.Created) {
 			mayNeedTime = true
 		}
 	}

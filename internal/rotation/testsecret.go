@@ -84,7 +84,7 @@ func (inv *invocation) giveUpTesting(ctx context.Context, pending Version, token
 	switch {
 	case err == nil && current.Value.Equal(pending.Value):
 		return inv.failOnCopy(NotYetWorking, what, nil)
-	case answer.Answer != Refused:
+	case answer.Answer != Unauthorized:
 		return inv.fail(NotYetWorking, what, doWaitForPanther, nil)
 	case err != nil:
 		return inv.fail(NotYetWorking, what, doWaitForToken, err)
@@ -97,7 +97,7 @@ func (inv *invocation) giveUpTesting(ctx context.Context, pending Version, token
 	if err == nil {
 		return inv.fail(ReplacedByHand, what+", but the AWSCURRENT token does, so the new one was probably replaced or deleted in Panther", doDropPending, nil)
 	}
-	if answer := answerOf(err); answer.Answer != Refused {
+	if answer := answerOf(err); answer.Answer != Unauthorized {
 		return inv.fail(NotYetWorking, what+", and whether the AWSCURRENT one does is not clear ("+answer.Summary+")", doWaitForPanther, nil)
 	}
 

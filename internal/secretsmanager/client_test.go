@@ -107,7 +107,7 @@ func TestConfiguredEndpointsGoInTheOrderOfEverySDK(t *testing.T) {
 	const (
 		regional = "https://secretsmanager.eu-west-1.amazonaws.com/"
 		all      = "http://127.0.0.1:4566"
-		own      = "https://vpce-1.sdk.eu-west-1.vpce.amazonaws.com/base"
+		own      = "https://vpce-1.secretsmanager.eu-west-1.vpce.amazonaws.com/base"
 	)
 	for name, tc := range map[string]struct {
 		pairs []string

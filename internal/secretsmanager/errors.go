@@ -51,8 +51,8 @@ var speakingCodes = []string{
 	"UnrecognizedClientException",
 }
 
-// explain rebuilds an error of the SDK from its parts. It returns nil for nil.
-func explain(operation string, err error) error {
+// classify rebuilds an error of the SDK from its parts. It returns nil for nil.
+func classify(operation string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -29,7 +29,7 @@ func New(client *sdk.Client) *Store { return &Store{client} }
 func (s *Store) Describe(ctx context.Context, secretID string) (rotation.Description, error) {
 	out, err := s.client.DescribeSecret(ctx, &sdk.DescribeSecretInput{SecretId: &secretID})
 	if err != nil {
-		return rotation.Description{}, explain("DescribeSecret", err)
+		return rotation.Description{}, classify("DescribeSecret", err)
 	}
 	d := rotation.Description{
 		ARN:             aws.ToString(out.ARN),
@@ -56,9 +56,9 @@ func (s *Store) get(ctx context.Context, in *sdk.GetSecretValueInput) (rotation.
 	out, err := s.client.GetSecretValue(ctx, in)
 	if err != nil {
 		if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
-			return rotation.Version{}, fmt.Errorf("%w: %w", rotation.ErrNoValue, explain("GetSecretValue", err))
+			return rotation.Version{}, fmt.Errorf("%w: %w", rotation.ErrNoValue, classify("GetSecretValue", err))
 		}
-		return rotation.Version{}, explain("GetSecretValue", err)
+		return rotation.Version{}, classify("GetSecretValue", err)
 	}
 	if out.SecretString == nil {
 		return rotation.Version{}, secret.ErrBinary
@@ -87,9 +87,9 @@ func (s *Store) Put(ctx context.Context, p rotation.Put) error {
 	}
 	_, err := s.client.PutSecretValue(ctx, in)
 	if _, ok := errors.AsType[*types.ResourceExistsException](err); ok {
-		return fmt.Errorf("%w: %w", rotation.ErrVersionTaken, explain("PutSecretValue", err))
+		return fmt.Errorf("%w: %w", rotation.ErrVersionTaken, classify("PutSecretValue", err))
 	}
-	return explain("PutSecretValue", err)
+	return classify("PutSecretValue", err)
 }
 
 // MoveCurrent calls UpdateSecretVersionStage for AWSCURRENT. See
@@ -104,7 +104,7 @@ func (s *Store) MoveCurrent(ctx context.Context, secretARN, from, to string) err
 		in.RemoveFromVersionId = &from
 	}
 	_, err := s.client.UpdateSecretVersionStage(ctx, in)
-	return explain("UpdateSecretVersionStage", err)
+	return classify("UpdateSecretVersionStage", err)
 }
 
 // DropPending calls UpdateSecretVersionStage for AWSPENDING. See
@@ -115,7 +115,7 @@ func (s *Store) DropPending(ctx context.Context, secretARN, versionID string) er
 		VersionStage:        aws.String(rotation.LabelPending),
 		RemoveFromVersionId: &versionID,
 	})
-	return explain("UpdateSecretVersionStage", err)
+	return classify("UpdateSecretVersionStage", err)
 }
 
 // Versions calls ListSecretVersionIds, page by page. See [rotation.Store].
@@ -125,7 +125,7 @@ func (s *Store) Versions(ctx context.Context, secretARN string) ([]rotation.Vers
 	for {
 		out, err := s.client.ListSecretVersionIds(ctx, in)
 		if err != nil {
-			return nil, explain("ListSecretVersionIds", err)
+			return nil, classify("ListSecretVersionIds", err)
 		}
 		for _, v := range out.Versions {
 			versions = append(versions, rotation.VersionInfo{

@@ -321,7 +321,7 @@ func TestWrongURLShowsWhenTheScheduleIsChecked(t *testing.T) {
 	a.mustLive(a.token)
 }
 
-func TestHabitsOfTheRealServices(t *testing.T) {
+func TestQuirksOfTheRealServices(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]sandbox.Options{
 		"reads lag":         {SecretsManager: manager.Options{ReadLag: 400 * time.Millisecond}},

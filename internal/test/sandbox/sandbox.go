@@ -40,7 +40,7 @@ type Options struct {
 	// means that nobody listens.
 	Log func(line string)
 
-	// Panther and SecretsManager are the habits of the two. Start sets Invoke and
+	// Panther and SecretsManager are the quirks of the two. Start sets Invoke and
 	// HasFunction: Secrets Manager may invoke the function, and no other.
 	Panther        panther.Options
 	SecretsManager secretsmanager.Options

@@ -78,7 +78,7 @@ type issuerModel struct{ process *process }
 
 // Answers that say that nothing happened.
 var (
-	errRefused     = &rotation.AnswerError{Answer: rotation.Refused, Summary: "HTTP status 401"}
+	errRefused     = &rotation.AnswerError{Answer: rotation.Unauthorized, Summary: "HTTP status 401"}
 	errUnreachable = &rotation.AnswerError{Answer: rotation.NotSent, Summary: "no connection"}
 )
 
@@ -107,7 +107,7 @@ func (m *issuerModel) Rotate(ctx context.Context, token secret.Text) (secret.Tex
 	})
 	if err != nil {
 		answer, ok := errors.AsType[*rotation.AnswerError](err)
-		inv.unclear = !ok || answer.Answer == rotation.Unclear
+		inv.unclear = !ok || answer.Answer == rotation.Ambiguous
 		return secret.Text{}, err
 	}
 	w.reached = append(w.reached, reachedToken{fresh.value, inv.secret, p})

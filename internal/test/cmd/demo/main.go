@@ -23,7 +23,7 @@ const usage = `Usage: make demo ARGS='[flags]'
 Builds the Lambda function, rotates a token in the sandbox and shows what happens. Exits with 0
 if the rotation was checked and is in order, 1 if not, 130 if it was interrupted.
 
-The flags give the sandbox awkward habits that the real services have, or may have:
+The flags give the sandbox awkward quirks that the real services have, or may have:
 
 `
 
@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 		fmt.Fprint(flags.Output(), usage)
 		flags.PrintDefaults()
 	}
-	options.Habits(flags)
+	options.Quirks(flags)
 	picture := flags.String("record", "", "write a moving picture (SVG) of what is shown to this `file`")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0

@@ -52,7 +52,7 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) str
 	about("Stop that, but not in the middle of a rotation, which would leave its readers without a token:")
 	paste("aws secretsmanager cancel-rotate-secret --secret-id acme/panther-scheduled")
 
-	about("For a clock of another speed and for awkward habits: make sandbox ARGS=-h\n"+
+	about("For a clock of another speed and for awkward quirks: make sandbox ARGS=-h\n"+
 		"Panther is at %s\n"+
 		"Here follows what the function logs, and between it how rotations go:", box.PantherURL)
 	return text.String() + "\n"

@@ -22,7 +22,7 @@ const usage = `Usage: make sandbox ARGS='[flags]'
 Keeps Secrets Manager, Lambda with the rotation function, and Panther running on 127.0.0.1, and
 prints the lines that make the aws CLI rotate a token there. Ctrl-C ends it.
 
-The flags set up the function, speed up the clock, and give the sandbox awkward habits that the
+The flags set up the function, speed up the clock, and give the sandbox awkward quirks that the
 real services have, or may have:
 
 `
@@ -90,7 +90,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	setting("log-level", "LOG_LEVEL", "The least `level` that the function logs: debug, info, warn or error.")
 	flags.StringVar(&s.tokenKey, "token-key", s.tokenKey,
 		"The `key` of the token in a JSON secret.\nThe function's setting SECRET_TOKEN_KEY.")
-	s.Habits(flags)
+	s.Quirks(flags)
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}

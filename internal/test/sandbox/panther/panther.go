@@ -33,7 +33,7 @@ const Path = "/public/graphql"
 // maxBody limits a request, in bytes. A rotation needs less than a hundred.
 const maxBody = 64 << 10
 
-// Options are the habits of an API. The zero value is one at its best: new
+// Options are the quirks of an API. The zero value is one at its best: new
 // tokens work at once, old ones end at once, nothing goes wrong.
 type Options struct {
 	// PropagationDelay is how long a value that rotateAPIToken issued is

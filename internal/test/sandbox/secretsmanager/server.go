@@ -44,7 +44,7 @@ type Options struct {
 	RotationAttempts int
 	RetryPause       time.Duration
 
-	// ReadLag is a habit of the real service: for so long, GetSecretValue does
+	// ReadLag is a quirk of the real service: for so long, GetSecretValue does
 	// not see a value that was just stored
 	// (https://github.com/aws/aws-sdk-js-v3/issues/7701).
 	ReadLag time.Duration

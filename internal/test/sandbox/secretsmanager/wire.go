@@ -120,7 +120,7 @@ func reply(w http.ResponseWriter, output any, failure *apiError) {
 	_, _ = w.Write(body.Bytes())
 }
 
-// answer checks the request, lets a habit or a fault have its way, and runs the
+// answer checks the request, lets a quirk or a fault have its way, and runs the
 // operation.
 func (s *Server) answer(r *http.Request, call *Call, name string, body []byte) (any, *apiError) {
 	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=") {

@@ -2,9 +2,9 @@ package sandbox
 
 import "flag"
 
-// Habits makes a flag of each awkward habit that the real services have or may
+// Quirks makes a flag of each awkward quirk that the real services have or may
 // have, with its reason. The defaults are what o holds.
-func (o *Options) Habits(flags *flag.FlagSet) {
+func (o *Options) Quirks(flags *flag.FlagSet) {
 	p, s := &o.Panther, &o.SecretsManager
 	flags.DurationVar(&p.PropagationDelay, "propagation", p.PropagationDelay,
 		"Panther refuses a new token for this long. The real one: \"There may be a\n"+
