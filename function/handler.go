@@ -41,7 +41,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 	var event events.SecretsManagerSecretRotationEvent
 	if err := json.Unmarshal(payload, &event); err != nil {
-		log.Error("step failed", "kind", string(rotation.BadEvent), "error", notAnEvent)
+		rotation.EventStepFailed.Log(log, "kind", string(rotation.BadEvent), "error", notAnEvent)
 		return nil, messages.InvokeResponse_Error{Type: string(rotation.BadEvent), Message: notAnEvent}
 	}
 	err := h.rotator.Handle(ctx, log, rotation.Request{

@@ -26,7 +26,7 @@ const version = "0.1.0"
 func main() {
 	c, err := readConfig(os.Getenv)
 	if err != nil {
-		newLogger(os.Stdout, slog.LevelInfo).Error("the function's settings are wrong", "error", err.Error())
+		rotation.EventSettingsInvalid.Log(newLogger(os.Stdout, slog.LevelInfo), "error", err.Error())
 		os.Exit(1)
 	}
 	lambda.Start(newHandler(c, os.Stdout))

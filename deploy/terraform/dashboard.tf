@@ -95,7 +95,7 @@ resource "aws_cloudwatch_dashboard" "function" {
           title  = "Last rotations"
           region = local.region
           view   = "table"
-          query  = "${local.log_source} | filter message = \"the new version is AWSCURRENT\" | fields @timestamp, secret, version, since_switch_ms | sort @timestamp desc | limit 20"
+          query  = "${local.log_source} | filter event = \"current_moved\" | fields @timestamp, secret, version, since_switch_ms | sort @timestamp desc | limit 20"
         }
       },
       {
@@ -104,7 +104,7 @@ resource "aws_cloudwatch_dashboard" "function" {
           title  = "Last failures"
           region = local.region
           view   = "table"
-          query  = "${local.log_source} | filter message = \"step failed\" | fields @timestamp, kind, step, secret, version, error | sort @timestamp desc | limit 20"
+          query  = "${local.log_source} | filter event = \"step_failed\" | fields @timestamp, kind, step, secret, version, error | sort @timestamp desc | limit 20"
         }
       },
     ]

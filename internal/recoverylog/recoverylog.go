@@ -60,7 +60,7 @@ func (l *Log) Seal(secretARN, versionID string, value secret.Text) error {
 	if err := l.write(&block, value); err != nil {
 		return errors.New("age could not seal the value")
 	}
-	l.log.Error("a new value, sealed before it is stored; needed only if storing it fails",
+	rotation.EventValueSealed.Log(l.log,
 		"secret", secretARN,
 		"version", versionID,
 		"sealed", block.String(),

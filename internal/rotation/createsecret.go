@@ -20,7 +20,7 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 
 	held := inv.memory.of(inv.secretARN)
 	if !empty && len(held) == 0 {
-		inv.log.Info("nothing to do: the version has its token already")
+		EventNothingToDo.Log(inv.log, "reason", "the version has its token already")
 		return nil
 	}
 
@@ -32,7 +32,7 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 	switch current.ID {
 	case inv.described.labelled(LabelCurrent):
 	case inv.VersionID:
-		inv.log.Info("nothing to do: another invocation finished this rotation meanwhile")
+		EventNothingToDo.Log(inv.log, "reason", "another invocation finished this rotation meanwhile")
 		return nil
 	default:
 		return inv.fail(NotRotating, "AWSCURRENT moved while this step began: somebody put another token, or Secrets Manager's answers disagree for a moment; nothing was rotated", doStartRotation, nil)
@@ -40,7 +40,6 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 
 	displaced := false
 	for _, u := range held {
-		inv.log.Warn("storing a token that an earlier attempt could not store")
 		if empty && u.replaces == current.ID {
 			return inv.keep(ctx, u)
 		}
@@ -70,7 +69,7 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 
 	token, err := inv.obtain(ctx, current, value.Token())
 	if errors.Is(err, errStoredMeanwhile) {
-		inv.log.Info("another invocation stored the version's token meanwhile")
+		EventNothingToDo.Log(inv.log, "reason", "another invocation stored the version's token meanwhile")
 		if inv.doubt {
 			return inv.checkNotDisplaced(ctx)
 		}

@@ -28,7 +28,7 @@ func (inv *invocation) finishSecret(ctx context.Context) error {
 			inv.finished(from)
 			return nil
 		}
-		inv.log.Warn("could not move AWSCURRENT yet", "attempt", attempt, "from", from, "error", err.Error())
+		EventMoveFailed.Log(inv.log, "attempt", attempt, "from", from, "error", err.Error())
 		if !wait.pause(ctx, 0) {
 			return inv.storeFailed("AWSCURRENT could not be moved to the new version", err)
 		}
@@ -40,7 +40,7 @@ func (inv *invocation) finishSecret(ctx context.Context) error {
 
 func (inv *invocation) finished(from string) {
 	outage := inv.memory.sinceSwitch(inv.secretARN, inv.VersionID)
-	inv.log.Info("the new version is AWSCURRENT", "previous", from, "since_switch_ms", outage.Milliseconds())
+	EventCurrentMoved.Log(inv.log, "previous", from, "since_switch_ms", outage.Milliseconds())
 	inv.measure(Measurement{Event: Rotated, Duration: outage})
 }
 
@@ -61,7 +61,7 @@ func (inv *invocation) awaitReplicas(ctx context.Context) (done bool, err error)
 	}
 	for _, r := range inv.described.Replicas {
 		if r.Status != replicaInSync {
-			inv.log.Warn("a replica is not in sync; moving AWSCURRENT all the same", "region", r.Region, "status", r.Status)
+			EventReplicaNotInSync.Log(inv.log, "region", r.Region, "status", r.Status)
 		}
 	}
 	return false, nil

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"log/slog"
 	"time"
 
 	"panther-token-rotation/internal/secret"
@@ -30,11 +29,11 @@ func (inv *invocation) keep(ctx context.Context, u unstored) error {
 		if err == nil {
 			inv.memory.forget(inv.secretARN, u)
 			inv.memory.noteSwitch(inv.secretARN, inv.VersionID, u.obtained)
-			level := slog.LevelInfo
+			event := EventTokenStored
 			if attempt > 1 || u.obtained != inv.rotatedAt {
-				level = slog.LevelWarn // who was told that it was not stored has to hear that it is
+				event = EventHeldTokenStored
 			}
-			inv.log.Log(ctx, level, "stored the new token as AWSPENDING", "attempt", attempt, "duration_ms", time.Since(started).Milliseconds())
+			event.Log(inv.log, "attempt", attempt, "duration_ms", time.Since(started).Milliseconds())
 			return nil
 		}
 		if errors.Is(err, ErrVersionTaken) {
@@ -44,7 +43,7 @@ func (inv *invocation) keep(ctx context.Context, u unstored) error {
 			}
 			return inv.checkNotDisplaced(ctx)
 		}
-		inv.log.Warn("could not store the new token yet", "attempt", attempt, "error", err.Error())
+		EventStoreFailed.Log(inv.log, "attempt", attempt, "error", err.Error())
 		if !wait.pause(ctx, 0) {
 			return inv.notStored(err)
 		}
@@ -67,10 +66,10 @@ func (inv *invocation) keepBeside(ctx context.Context, u unstored) (beside bool,
 		err = inv.put(ctx, versionID, []string{LabelSuccessor}, u.value)
 		if err == nil {
 			inv.memory.forget(inv.secretARN, u)
-			inv.log.Warn("stored the token beside the version, in one of its own", "successor", versionID, "attempt", attempt)
+			EventSuccessorStored.Log(inv.log, "successor", versionID, "attempt", attempt)
 			return true, nil
 		}
-		inv.log.Warn("could not store the new token beside the version yet", "attempt", attempt, "error", err.Error())
+		EventStoreFailed.Log(inv.log, "attempt", attempt, "error", err.Error())
 		if !wait.pause(ctx, 0) {
 			return false, inv.notStored(err)
 		}
@@ -108,7 +107,7 @@ func (inv *invocation) seal(u unstored) {
 		return
 	}
 	if err := inv.Sealer.Seal(inv.secretARN, inv.VersionID, u.value); err != nil {
-		inv.log.Error("the new value could not be sealed", "error", err.Error())
+		EventSealFailed.Log(inv.log, "error", err.Error())
 	}
 }
 

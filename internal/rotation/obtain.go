@@ -35,7 +35,7 @@ func (inv *invocation) obtain(ctx context.Context, current Version, old secret.T
 				return secret.Text{}, errStoredMeanwhile
 			}
 			if err != nil {
-				inv.log.Warn("could not look whether another invocation stored a token", "attempt", attempt, "error", err.Error())
+				EventReadFailed.Log(inv.log, "attempt", attempt, "error", err.Error())
 				continue
 			}
 		}
@@ -43,7 +43,7 @@ func (inv *invocation) obtain(ctx context.Context, current Version, old secret.T
 			if err := inv.check(ctx, old); err != nil {
 				last = answerOf(err)
 			} else {
-				inv.log.Info("the current token still works", "attempt", attempt)
+				EventCurrentTokenWorks.Log(inv.log, "attempt", attempt)
 				asking = false
 			}
 		}
@@ -55,11 +55,11 @@ func (inv *invocation) obtain(ctx context.Context, current Version, old secret.T
 			token, err := inv.rotate(ctx, old)
 			if err == nil {
 				inv.rotatedAt = time.Now()
-				inv.log.Info("Panther rotated the token", "attempt", attempt, "duration_ms", time.Since(started).Milliseconds())
+				EventTokenRotated.Log(inv.log, "attempt", attempt, "duration_ms", time.Since(started).Milliseconds())
 				return token, nil
 			}
 			last = answerOf(err)
-			inv.log.Warn("rotateAPIToken brought no token", "attempt", attempt, "answer", last.Summary, "duration_ms", time.Since(started).Milliseconds())
+			EventRotateFailed.Log(inv.log, "attempt", attempt, "answer", last.Summary, "duration_ms", time.Since(started).Milliseconds())
 		}
 
 		switch {

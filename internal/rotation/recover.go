@@ -30,7 +30,7 @@ func (inv *invocation) findSuccessor(ctx context.Context, current Version, old s
 		return secret.Text{}, errStoredMeanwhile
 	}
 	if err != nil {
-		inv.log.Warn("could not look whether another invocation stored a token", "error", err.Error())
+		EventReadFailed.Log(inv.log, "error", err.Error())
 		return secret.Text{}, errMayNeedTime
 	}
 	return inv.searchVersions(ctx, current, old)
@@ -45,7 +45,7 @@ func (inv *invocation) searchVersions(ctx context.Context, current Version, dead
 		return err
 	})
 	if err != nil {
-		inv.log.Warn("could not list the secret's versions", "error", err.Error())
+		EventReadFailed.Log(inv.log, "error", err.Error())
 		return secret.Text{}, errMayNeedTime
 	}
 	// The dates of one list can be compared, whatever their precision.
@@ -72,7 +72,7 @@ func (inv *invocation) searchVersions(ctx context.Context, current Version, dead
 		}
 		err = inv.check(ctx, token)
 		if err == nil {
-			inv.log.Warn("the AWSCURRENT token is dead; another version holds a living one", "successor", v.ID)
+			EventSuccessorFound.Log(inv.log, "successor", v.ID)
 			return token, nil
 		}
 		if answerOf(err).Answer != Unauthorized || inv.isYoung(v.Created) {
@@ -93,7 +93,7 @@ func (inv *invocation) tokenOf(ctx context.Context, versionID string) (secret.Te
 	case errors.Is(err, ErrNoValue), errors.Is(err, secret.ErrBinary):
 		return secret.Text{}, errNoSuccessor
 	case err != nil:
-		inv.log.Warn("could not read a version of the secret", "successor", versionID, "error", err.Error())
+		EventReadFailed.Log(inv.log, "successor", versionID, "error", err.Error())
 		return secret.Text{}, err
 	}
 	value, err := secret.ParseValue(v.Value, inv.TokenKey)

@@ -128,11 +128,11 @@ func (r *Rotator) Handle(ctx context.Context, log *slog.Logger, req Request) err
 	took := time.Since(started).Milliseconds()
 	if err != nil {
 		failure := inv.asError(err)
-		inv.log.Error("step failed", "kind", string(failure.Kind), "error", failure.Error(), "duration_ms", took)
+		EventStepFailed.Log(inv.log, "kind", string(failure.Kind), "error", failure.Error(), "duration_ms", took)
 		inv.measure(Measurement{Event: Failed, Kind: failure.Kind})
 		return failure
 	}
-	inv.log.Info("step done", "duration_ms", took)
+	EventStepDone.Log(inv.log, "duration_ms", took)
 	return nil
 }
 
@@ -212,7 +212,7 @@ func (inv *invocation) checkLabels(ctx context.Context) (done bool, err error) {
 	case !known:
 		return false, inv.fail(NotRotating, "the secret has no such version, or it carries no staging label", doStartRotation, nil)
 	case d.carries(inv.VersionID, LabelCurrent):
-		inv.log.Info("nothing to do: the version is AWSCURRENT already")
+		EventNothingToDo.Log(inv.log, "reason", "the version is AWSCURRENT already")
 		return true, nil
 	case !d.carries(inv.VersionID, LabelPending):
 		return false, inv.fail(NotRotating, "the version does not carry AWSPENDING, so this rotation was abandoned or cancelled", doStartRotation, nil)

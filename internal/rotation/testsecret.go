@@ -36,12 +36,12 @@ func (inv *invocation) testSecret(ctx context.Context) error {
 		err := inv.check(ctx, value.Token())
 		waited := time.Since(started)
 		if err == nil {
-			inv.log.Info("the new token works", "attempt", attempt, "duration_ms", waited.Milliseconds())
+			EventTokenWorks.Log(inv.log, "attempt", attempt, "duration_ms", waited.Milliseconds())
 			inv.measure(Measurement{Event: Propagated, Duration: waited})
 			return nil
 		}
 		answer := answerOf(err)
-		inv.log.Debug("the new token does not work yet", "attempt", attempt, "answer", answer.Summary)
+		EventTokenNotYetWorking.Log(inv.log, "attempt", attempt, "answer", answer.Summary)
 		if answer.Answer == Misconfigured {
 			return inv.failTest(ctx, pending, EndpointMisconfigured, "Panther's API does not answer at PANTHER_API_URL: "+answer.Summary, doMendEndpoint, nil)
 		}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"panther-token-rotation/internal/panther"
+	"panther-token-rotation/internal/recoverylog"
+	"panther-token-rotation/internal/secretsmanager"
+)
+
+// config is what the settings mean. It is read once, at start.
+type config struct {
+	aws          secretsmanager.AWSConfig
+	functionName string
+
+	pantherURL         *url.URL
+	tokenKey           string
+	propagationTimeout time.Duration
+	recipient          age.Recipient // nil: nothing is sealed
+	logLevel           slog.Level
+}
+
+// setting is one environment variable of the function.
+type setting struct {
+	name string
+	// fallback is used where the variable is not set; empty if there is none.
+	fallback string
+	meaning  string // as in the README's table
+	// read checks the value and keeps it. It is not called without a value.
+	read func(c *config, value string) error
+}
+
+// settings is the table of settings that are the function's own. The README
+// and both deployments are tested against it. Those of the AWS SDKs are in
+// [secretsmanager.ReadAWSConfig].
+var settings = []setting{
+	{"PANTHER_API_URL", "", "your Panther's API: the API URL with or without its path, the console's address without a path, or the bare domain; `https` only, except for a loopback host", readPantherURL},
+	{"SECRET_TOKEN_KEY", "PANTHER_API_TOKEN", "the token's key in a secret that is a JSON object", func(c *config, value string) error {
+		c.tokenKey = value
+		return nil
+	}},
+	{"PROPAGATION_TIMEOUT", "3m", "how long `testSecret` waits for a new token to start working, such as `90s` or `3m`; at most `14m`", readPropagationTimeout},
+	{"RECOVERY_RECIPIENT", "", "an age public key (`age1…` or the post-quantum `age1pq1…`, from `age-keygen -o key.txt`) to which each new value is sealed, in the log, before it is stored", readRecipient},
+	{"LOG_LEVEL", "info", "`debug`, `info`, `warn` or `error`", readLogLevel},
+}
+
+// errNoPantherURL is the problem of the one setting that has no fallback and is required.
+var errNoPantherURL = errors.New("not set; give the API URL of your Panther instance, such as https://api.acme.runpanther.net/public/graphql")
+
+// readConfig reads the settings and names every problem at once. It does not
+// echo invalid values, since people paste tokens into the wrong setting.
+func readConfig(getenv func(string) string) (config, error) {
+	c := config{functionName: getenv("AWS_LAMBDA_FUNCTION_NAME")}
+	var problems []error
+	var err error
+	if c.aws, err = secretsmanager.ReadAWSConfig(getenv); err != nil {
+		problems = append(problems, err)
+	}
+	if strings.Contains(getenv("GODEBUG"), "http2debug") {
+		problems = append(problems, errors.New("GODEBUG: http2debug makes net/http log headers and bodies, including tokens; remove it"))
+	}
+	for _, s := range settings {
+		value := cmp.Or(getenv(s.name), s.fallback)
+		if value == "" {
+			continue
+		}
+		if err := s.read(&c, value); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", s.name, err))
+		}
+	}
+	if getenv("PANTHER_API_URL") == "" {
+		problems = append(problems, fmt.Errorf("PANTHER_API_URL: %w", errNoPantherURL))
+	}
+	return c, errors.Join(problems...)
+}
+
+func readPantherURL(c *config, value string) (err error) {
+	c.pantherURL, err = panther.ParseURL(value)
+	return err
+}
+
+// longestPropagation is what Lambda's longest timeout, 15 minutes, leaves for waiting.
+const longestPropagation = 14 * time.Minute
+
+func readPropagationTimeout(c *config, value string) error {
+	d, err := time.ParseDuration(value)
+	if err != nil || d <= 0 || d > longestPropagation {
+		return errors.New("not a duration between 0 and 14m, such as 90s or 3m")
+	}
+	c.propagationTimeout = d
+	return nil
+}
+
+func readRecipient(c *config, value string) (err error) {
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return nil
+	}
+	c.recipient, err = recoverylog.ParseRecipient(value)
+	return err
+}
+
+func readLogLevel(c *config, value string) error {
+	if err := c.logLevel.UnmarshalText([]byte(value)); err != nil || strings.ContainsAny(value, "+-") {
+		return errors.New("not one of debug, info, warn, error")
+	}
+	return nil
+}

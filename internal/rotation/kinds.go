@@ -1,0 +1,66 @@
+package rotation
+
+// Kind says how a rotation step failed. Kinds are errors, so
+// errors.Is(err, TokenLost) tells them apart. Each arrives as errorType in
+// Lambda's error payload and as a dimension of the metric RotationsFailed.
+type Kind string
+
+// The kinds. [Kinds] says what each means.
+const (
+	BadEvent              Kind = "BadEvent"
+	NotRotating           Kind = "NotRotating"
+	SecretUnusable        Kind = "SecretUnusable"
+	StoreUnavailable      Kind = "StoreUnavailable"
+	NoTime                Kind = "NoTime"
+	EndpointMisconfigured Kind = "EndpointMisconfigured"
+	PantherUnavailable    Kind = "PantherUnavailable"
+	TokenRefused          Kind = "TokenRefused"
+	TokenLost             Kind = "TokenLost"
+	OutcomeUnknown        Kind = "OutcomeUnknown"
+	NotStored             Kind = "NotStored"
+	NotYetWorking         Kind = "NotYetWorking"
+	ReplacedByHand        Kind = "ReplacedByHand"
+	Superseded            Kind = "Superseded"
+)
+
+func (k Kind) Error() string { return string(k) }
+
+// Severity says how soon a person has to act on a failure.
+type Severity string
+
+const (
+	// Page: readers have no working token, or a token may be lost. Act now.
+	Page Severity = "page"
+	// Ticket: rotation does not proceed, but readers have a working token, or
+	// Secrets Manager's retry is expected to finish. Act in working hours.
+	Ticket Severity = "ticket"
+	// None: there is nothing to repair.
+	None Severity = "none"
+)
+
+// KindInfo is one row of [Kinds].
+type KindInfo struct {
+	Kind     Kind
+	Severity Severity
+	Meaning  string // one sentence
+	Anchor   string // of the section in deploy/docs/runbook.md
+}
+
+// Kinds is the table of kinds. Alarms, the runbook and the dimensions of the
+// metrics follow it.
+var Kinds = []KindInfo{
+	{NotStored, Page, "A new token could not be stored, and only this process holds it.", "notstored"},
+	{OutcomeUnknown, Page, "An answer to rotateAPIToken was lost, and it is not clear yet whether the token was rotated.", "outcomeunknown"},
+	{TokenLost, Page, "Panther rotated the token, but the answer with the new token never arrived.", "tokenlost"},
+	{TokenRefused, Page, "Panther refuses the AWSCURRENT token, and no other version holds a token that may replace it.", "tokenrefused"},
+	{NotYetWorking, Page, "The new token does not work, and the one it replaced is not known to work.", "notyetworking"},
+	{Superseded, Page, "The token in AWSPENDING is dead, and another version holds the living one.", "superseded"},
+	{ReplacedByHand, Ticket, "The new token is dead, but the one it replaced works.", "replacedbyhand"},
+	{SecretUnusable, Ticket, "The value of the secret holds no token that can be rotated.", "secretunusable"},
+	{StoreUnavailable, Ticket, "Secrets Manager failed or denied a call.", "storeunavailable"},
+	{PantherUnavailable, Ticket, "Panther did not take the call, so nothing happened.", "pantherunavailable"},
+	{EndpointMisconfigured, Ticket, "The server at PANTHER_API_URL is not Panther's GraphQL API.", "endpointmisconfigured"},
+	{NoTime, Ticket, "Too little time was left to rotate safely, so nothing happened.", "notime"},
+	{NotRotating, Ticket, "The secret or its staging labels do not allow a rotation of this version.", "notrotating"},
+	{BadEvent, None, "The event is not a rotation event of Secrets Manager.", "badevent"},
+}
