@@ -54,7 +54,7 @@ func TestEventBecomesARequest(t *testing.T) {
 }
 
 func TestKindOfFailureIsTheErrorType(t *testing.T) {
-	failure := &rotation.Error{Kind: rotation.TokenLost, Step: rotation.CreateSecret, SecretARN: "arn:x", VersionID: "v1", What: "it is gone", Do: "make another"}
+	failure := &rotation.Error{Kind: rotation.TokenLost, Step: rotation.CreateSecret, SecretARN: "arn:x", VersionID: "v1", What: "it is gone", Next: "make another"}
 	h, _, _ := newTestHandler(failure)
 	_, err := h.Invoke(t.Context(), []byte(`{}`))
 	response, ok := errors.AsType[messages.InvokeResponse_Error](err)

@@ -6,9 +6,13 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -29,24 +33,37 @@ func main() {
 		rotation.EventSettingsInvalid.Log(newLogger(os.Stdout, slog.LevelInfo), "error", err.Error())
 		os.Exit(1)
 	}
-	lambda.Start(newHandler(c, os.Stdout))
+	// The first line written to a closed standard output would otherwise end the
+	// process, and with it a token that is not stored yet.
+	signal.Ignore(syscall.SIGPIPE)
+	rotator, log := newRotator(c, os.Stdout)
+	lambda.StartWithOptions(&handler{rotator: rotator, log: log}, lambda.WithEnableSIGTERM(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+		defer cancel()
+		rotator.Flush(ctx)
+	}))
 }
 
-// newHandler wires the parts. Logs and metrics go to out, a line each.
-func newHandler(c config, out io.Writer) *handler {
+// flushTime is how long a process that Lambda retires may work. Lambda ends it
+// 300 to 500 ms after the notice
+// (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown).
+const flushTime = 290 * time.Millisecond
+
+// newRotator wires the parts. Logs and metrics go to out, a line each.
+func newRotator(c config, out io.Writer) (*rotation.Rotator, *slog.Logger) {
 	log := newLogger(out, c.logLevel)
 	userAgent := "panther-token-rotation/" + version
 	parts := rotation.Config{
 		Store:              secretsmanager.New(secretsmanager.NewClient(c.aws, userAgent)),
 		Issuer:             panther.New(c.pantherURL, userAgent),
 		Meter:              metrics.New(out, c.functionName),
-		TokenKey:           c.tokenKey,
+		Keys:               c.keys,
 		PropagationTimeout: c.propagationTimeout,
 	}
 	if c.recipient != nil {
 		parts.Sealer = recoverylog.New(log, c.recipient)
 	}
-	return &handler{rotator: rotation.New(parts), log: log}
+	return rotation.New(parts), log
 }
 
 // newLogger logs as Lambda's JSON log format wants it

@@ -13,6 +13,7 @@ import (
 
 	"panther-token-rotation/internal/panther"
 	"panther-token-rotation/internal/recoverylog"
+	"panther-token-rotation/internal/secret"
 	"panther-token-rotation/internal/secretsmanager"
 )
 
@@ -22,7 +23,7 @@ type config struct {
 	functionName string
 
 	pantherURL         *url.URL
-	tokenKey           string
+	keys               secret.Keys
 	propagationTimeout time.Duration
 	recipient          age.Recipient // nil: nothing is sealed
 	logLevel           slog.Level
@@ -44,7 +45,11 @@ type setting struct {
 var settings = []setting{
 	{"PANTHER_API_URL", "", "your Panther's API: the API URL with or without its path, the console's address without a path, or the bare domain; `https` only, except for a loopback host", readPantherURL},
 	{"SECRET_TOKEN_KEY", "PANTHER_API_TOKEN", "the token's key in a secret that is a JSON object", func(c *config, value string) error {
-		c.tokenKey = value
+		c.keys.Token = value
+		return nil
+	}},
+	{"SECRET_STANDBY_KEY", "", "the standby token's key in a secret with two tokens; empty means the value of `SECRET_TOKEN_KEY` followed by `_STANDBY`", func(c *config, value string) error {
+		c.keys.Standby = value
 		return nil
 	}},
 	{"PROPAGATION_TIMEOUT", "3m", "how long `testSecret` waits for a new token to start working, such as `90s` or `3m`; at most `14m`", readPropagationTimeout},
@@ -75,6 +80,12 @@ func readConfig(getenv func(string) string) (config, error) {
 		if err := s.read(&c, value); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", s.name, err))
 		}
+	}
+	if c.keys.Standby == "" {
+		c.keys.Standby = c.keys.Token + "_STANDBY"
+	}
+	if c.keys.Standby == c.keys.Token {
+		problems = append(problems, errors.New("SECRET_STANDBY_KEY: the same key as SECRET_TOKEN_KEY"))
 	}
 	if getenv("PANTHER_API_URL") == "" {
 		problems = append(problems, fmt.Errorf("PANTHER_API_URL: %w", errNoPantherURL))

@@ -33,8 +33,8 @@ func TestSettingsThatAreNotSetHaveTheDocumentedDefaults(t *testing.T) {
 	if got := c.pantherURL.String(); got != "https://api.acme.runpanther.net/public/graphql" {
 		t.Errorf("Panther's API is expected at %s", got)
 	}
-	if c.tokenKey != "PANTHER_API_TOKEN" {
-		t.Errorf("the token is looked for under %s", c.tokenKey)
+	if c.keys.Token != "PANTHER_API_TOKEN" {
+		t.Errorf("the token is looked for under %s", c.keys.Token)
 	}
 	if c.propagationTimeout != 3*time.Minute {
 		t.Errorf("the propagation timeout is %v", c.propagationTimeout)
@@ -63,8 +63,8 @@ func TestSettingsTakeEffect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.tokenKey != "panther.token" || c.propagationTimeout != 90*time.Second || c.recipient == nil {
-		t.Errorf("settings were lost: key %q, timeout %v, recipient %v", c.tokenKey, c.propagationTimeout, c.recipient)
+	if c.keys.Token != "panther.token" || c.propagationTimeout != 90*time.Second || c.recipient == nil {
+		t.Errorf("settings were lost: key %q, timeout %v, recipient %v", c.keys.Token, c.propagationTimeout, c.recipient)
 	}
 }
 

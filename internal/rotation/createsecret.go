@@ -4,118 +4,194 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"panther-token-rotation/internal/secret"
 )
 
-// createSecret has the current token rotated and stores its successor in the
-// version being rotated. It never rotates twice for one version, and it
-// rotates only after it has seen that storing would work.
+// createSecret rotates the token and stores the new one in the version. It
+// never rotates twice for one version, and it rotates only after it has seen
+// that storing would work.
 func (inv *invocation) createSecret(ctx context.Context) error {
-	_, err := inv.read(ctx, inv.VersionID)
-	if err != nil && !errors.Is(err, ErrNoValue) {
-		return inv.storeFailed("whether the version has a value already could not be read", err)
+	preflight, cancel := context.WithTimeout(ctx, preflightTime)
+	defer cancel()
+	labels, done, err := inv.look(preflight)
+	if err != nil || done {
+		return err
 	}
-	empty := err != nil
-
-	held := inv.memory.of(inv.secretARN)
-	if !empty && len(held) == 0 {
-		EventNothingToDo.Log(inv.log, "reason", "the version has its token already")
-		return nil
+	pending, err := inv.read(preflight, inv.VersionID)
+	if err == nil {
+		return inv.checkFilled(ctx, pending)
 	}
-
-	current, err := inv.readCurrent(ctx)
+	if !errors.Is(err, ErrNoValue) {
+		return inv.storeFailed("cannot read whether the version has a value", err)
+	}
+	known, err := inv.checkRoom(preflight, labels)
 	if err != nil {
-		return inv.currentUnreadable(err)
+		return err
+	}
+	current, err := inv.currentToRotate(preflight, labels)
+	if err != nil {
+		return err
+	}
+	if err := inv.awaitReaders(ctx, labels, current); err != nil {
+		return err
 	}
 
-	switch current.ID {
-	case inv.described.labelled(LabelCurrent):
-	case inv.VersionID:
-		EventNothingToDo.Log(inv.log, "reason", "another invocation finished this rotation meanwhile")
+	next, err := inv.rotateToken(ctx, current)
+	if errors.Is(err, errPendingHasValue) {
+		EventNothingToDo.Log(inv.log, "reason", "another invocation stored the version's token")
 		return nil
-	default:
-		return inv.fail(NotRotating, "AWSCURRENT moved while this step began: somebody put another token, or Secrets Manager's answers disagree for a moment; nothing was rotated", doStartRotation, nil)
 	}
+	if err != nil {
+		return err
+	}
+	return inv.storePending(ctx, next, known)
+}
 
-	displaced := false
-	for _, u := range held {
-		if empty && u.replaces == current.ID {
-			return inv.keep(ctx, u)
+// checkFilled decides what becomes of a version that has a value already. A
+// rotation goes on with it, unless somebody put another value since it began,
+// or it is a copy of AWSCURRENT.
+func (inv *invocation) checkFilled(ctx context.Context, pending Version) error {
+	current, err := inv.readCurrent(ctx)
+	switch {
+	case errors.Is(err, ErrNoValue), errors.Is(err, secret.ErrBinary):
+		return inv.fail(SecretUnusable, "unusable AWSCURRENT value", err)
+	case err != nil:
+		return inv.storeFailed("cannot compare the version with AWSCURRENT", err)
+	case current.ID == inv.VersionID:
+		return nil
+	case current.Created.After(pending.Created) && !isSuccessorID(current.ID):
+		return inv.yield(ctx, current, nil)
+	}
+	ours, theirs := inv.tokens(pending.Value), inv.tokens(current.Value)
+	if len(ours) > 0 && len(theirs) > 0 && ours[0].Equal(theirs[0]) {
+		return inv.failWith(NotRotating, "AWSPENDING holds a copy of AWSCURRENT's token, so this version cannot be rotated", nextDropCopy, nil)
+	}
+	EventNothingToDo.Log(inv.log, "reason", "the version has its token already")
+	return nil
+}
+
+// What Secrets Manager allows a secret
+// (https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html).
+// It keeps every version of the last 24 hours.
+const (
+	maxVersions  = 100
+	maxLabels    = 20
+	versionsKept = 24 * time.Hour
+)
+
+// versionSet is versions by id.
+type versionSet map[string]bool
+
+// list returns the versions of the secret, and the set of all that exist.
+func (inv *invocation) list(ctx context.Context, d Description) (versionSet, []VersionInfo, error) {
+	versions, err := inv.versions(ctx)
+	if err != nil {
+		return nil, nil, inv.storeFailed("cannot list the secret's versions", err)
+	}
+	known := versionSet{"": true}
+	for id := range d.Labels {
+		known[id] = true
+	}
+	for _, v := range versions {
+		known[v.ID] = true
+	}
+	return known, versions, nil
+}
+
+// checkRoom refuses to rotate where Secrets Manager would refuse the versions
+// and labels that storing may need. It returns the versions that exist.
+func (inv *invocation) checkRoom(ctx context.Context, d Description) (versionSet, error) {
+	known, versions, err := inv.list(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	kept := 0
+	for _, v := range versions {
+		if time.Since(v.Created) < versionsKept {
+			kept++
 		}
-		beside, err := inv.keepBeside(ctx, u)
-		if err != nil {
-			return err
+	}
+	used := map[string]bool{LabelPrevious: true, LabelSuccessor: true} // what a rotation may add
+	for _, labels := range d.Labels {
+		for _, label := range labels {
+			used[label] = true
 		}
-		displaced = displaced || beside
 	}
 	switch {
-	case !empty && displaced:
-		return inv.checkNotDisplaced(ctx)
-	case !empty:
-		return nil
+	case kept >= maxVersions-1:
+		return nil, inv.failWith(StoreUnavailable, "the secret has no room for another version: 99 of at most 100 are younger than 24 hours; nothing was rotated", nextMakeRoom, nil)
+	case len(used) > maxLabels:
+		return nil, inv.failWith(StoreUnavailable, "the secret has no room for another staging label: the quota is 20; nothing was rotated", nextMakeRoom, nil)
 	}
+	return known, nil
+}
 
-	value, err := secret.ParseValue(current.Value, inv.TokenKey)
+// currentVersion is the version that carried AWSCURRENT when it was read.
+type currentVersion struct {
+	Version
+	value secret.Value
+}
+
+// currentToRotate reads AWSCURRENT and checks that it holds a token, with room
+// for the next one.
+func (inv *invocation) currentToRotate(ctx context.Context, d Description) (currentVersion, error) {
+	v, err := inv.readCurrent(ctx)
+	switch {
+	case errors.Is(err, secret.ErrBinary):
+		return currentVersion{}, inv.fail(SecretUnusable, "unusable AWSCURRENT value; nothing was rotated", err)
+	case errors.Is(err, ErrNoValue):
+		return currentVersion{}, inv.fail(SecretUnusable, "the secret has no AWSCURRENT value", nil)
+	case err != nil:
+		return currentVersion{}, inv.storeFailed("cannot read the AWSCURRENT value", err)
+	case v.ID != d.labelled(LabelCurrent):
+		return currentVersion{}, inv.fail(NotRotating, "AWSCURRENT moved while this step began; nothing was rotated", nil)
+	}
+	value, err := secret.ParseValue(v.Value, inv.Keys)
 	if err == nil {
 		err = value.CheckRoom()
 	}
 	if err != nil {
-		return inv.fail(SecretUnusable, "the AWSCURRENT value holds no token to rotate", doMendValue, err)
+		return currentVersion{}, inv.fail(SecretUnusable, "unusable AWSCURRENT value; nothing was rotated", err)
 	}
-	if err := inv.proveWritable(ctx, current); err != nil {
-		return err
-	}
+	return currentVersion{v, value}, nil
+}
 
-	token, err := inv.obtain(ctx, current, value.Token())
-	if errors.Is(err, errStoredMeanwhile) {
-		EventNothingToDo.Log(inv.log, "reason", "another invocation stored the version's token meanwhile")
-		if inv.doubt {
-			return inv.checkNotDisplaced(ctx)
-		}
+// replicaPatience is how long createSecret waits for replicas.
+const replicaPatience = 30 * time.Second
+
+// awaitReaders waits, for a secret with two tokens, until every replica has
+// the current value. Before that, readers in its Region still use the token
+// that is the standby here.
+func (inv *invocation) awaitReaders(ctx context.Context, d Description, current currentVersion) error {
+	if _, two := current.value.Standby(); !two {
 		return nil
 	}
-	if err != nil {
-		return err
+	started := time.Now()
+	for wait := newBackoff(); ; {
+		i := slices.IndexFunc(d.Replicas, func(r Replica) bool { return r.Status != replicaInSync })
+		if i < 0 {
+			return nil
+		}
+		if time.Since(started) > replicaPatience || timeLeft(ctx) < neededTime+callTime || !wait.pause(ctx, 0) {
+			return inv.fail(StoreUnavailable, "the replica in "+d.Replicas[i].Region+" is not in sync, so its readers still use the standby; nothing was rotated", nil)
+		}
+		var err error
+		if d, _, err = inv.look(ctx); err != nil {
+			return err
+		}
 	}
-	fresh := unstored{value: value.WithToken(token), replaces: current.ID, obtained: inv.rotatedAt}
-	inv.memory.remember(inv.secretARN, fresh)
-	inv.seal(fresh)
-	return inv.keep(ctx, fresh)
 }
 
-func (inv *invocation) currentUnreadable(err error) *Error {
-	switch {
-	case errors.Is(err, secret.ErrBinary):
-		return inv.fail(SecretUnusable, "the AWSCURRENT value holds no token to rotate", doMendValue, err)
-	case errors.Is(err, ErrNoValue):
-		return inv.fail(SecretUnusable, "the secret has no AWSCURRENT value", doMendValue, nil)
-	}
-	return inv.storeFailed("the AWSCURRENT value could not be read", err)
-}
-
-// proveWritable makes the write that will have to work later, where failing
+// checkWritable makes the write that will have to work later, where failing
 // costs nothing: the current version, with the value and the labels that it
 // has. Secrets Manager ignores it
 // (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html,
-// ClientRequestToken), but not without permission to call. Whether it also uses
-// the key as a write that counts does, AWS does not say.
-func (inv *invocation) proveWritable(ctx context.Context, current Version) error {
-	err := inv.put(ctx, current.ID, current.Labels, current.Value)
-	if err != nil {
-		return inv.storeFailed("a write that changes nothing failed, so the new token could not be stored either; the token was not rotated", err)
-	}
-	return nil
-}
-
-func (inv *invocation) put(ctx context.Context, versionID string, labels []string, value secret.Text) error {
-	return within(ctx, callTime, func(ctx context.Context) error {
-		return inv.Store.Put(ctx, Put{
-			SecretARN:     inv.secretARN,
-			VersionID:     versionID,
-			Labels:        slices.Clone(labels),
-			Value:         value,
-			RotationToken: inv.RotationToken,
-		})
-	})
+// ClientRequestToken), but not without permission to call. AWS does not
+// document whether this no-op write uses the KMS key.
+func (inv *invocation) checkWritable(ctx context.Context, current currentVersion) error {
+	ctx, cancel := context.WithTimeout(ctx, preflightTime)
+	defer cancel()
+	return inv.put(ctx, current.ID, current.Labels, current.Value)
 }

@@ -22,10 +22,9 @@ func TestARotationFromBeginningToEnd(t *testing.T) {
 			a.mustRun(step)
 		}
 		want := []string{
-			"Describe", "Read new", "ReadCurrent", "Put old AWSCURRENT", "Rotate", "Seal", "Put new AWSPENDING",
-			"Describe",
+			"Describe", "Read new", "Versions", "ReadCurrent", "Put old AWSCURRENT", "Rotate", "Seal", "Put new AWSPENDING", "Describe",
 			"Describe", "Read new", "Check",
-			"Describe", "MoveCurrent",
+			"Describe", "Read new", "MoveCurrent",
 		}
 		if !slices.Equal(a.calls, want) {
 			t.Errorf("calls: %v\nwant:  %v", a.calls, want)
@@ -42,7 +41,7 @@ func TestARotationFromBeginningToEnd(t *testing.T) {
 }
 
 func TestEveryStepChecksWhatAWSAsks(t *testing.T) {
-	for _, step := range []rotation.Step{rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret} {
+	for _, step := range []rotation.Step{rotation.CreateSecret, rotation.TestSecret, rotation.FinishSecret} {
 		t.Run(string(step), func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
 				a.enabled = false
@@ -75,9 +74,9 @@ func TestAnEventOfSomebodyElseIsRefused(t *testing.T) {
 	})
 }
 
-func TestNothingOfAnEventButANameIsToldOn(t *testing.T) {
+func TestEventFieldsAreNotEchoed(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
-		for _, text := range []string{"x; curl https://example.com | sh #", "x --endpoint-url https://example.com", "$(id)", "a$(id)b", "x\n--region y", "ü"} {
+		for _, text := range []string{"x; curl https://example.com | sh #", "x --endpoint-url https://example.com", "$(id)", "a$(id)b", "x\n--region y", "ü", "--endpoint-url=x"} {
 			for part, req := range map[string]rotation.Request{
 				"Step":               {Step: rotation.Step(text), SecretID: arn, VersionID: "new"},
 				"SecretId":           {Step: rotation.CreateSecret, SecretID: text, VersionID: "new"},
@@ -104,7 +103,7 @@ func TestAVersionWithAValueIsLeftAlone(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.versions["new"].value = token(2)
 		a.mustRun(rotation.CreateSecret)
-		if !slices.Equal(a.calls, []string{"Describe", "Read new"}) {
+		if !slices.Equal(a.calls, []string{"Describe", "Read new", "ReadCurrent"}) {
 			t.Errorf("it called %v", a.calls)
 		}
 	})
@@ -115,7 +114,7 @@ func TestTheNextRotationBeginsAfresh(t *testing.T) {
 		a.answers = []any{token(2), token(3)}
 		for range 2 {
 			a.mustRun(rotation.CreateSecret)
-			a.versions["old"].value = a.versions["new"].value
+			a.put("old", a.versions["new"].value)
 			a.add("new", "", rotation.LabelPending)
 		}
 		a.mustHold("old", 3)
@@ -134,16 +133,16 @@ func TestNothingIsRotatedUnlessStoringWouldWork(t *testing.T) {
 		tells   string
 	}{
 		"the version cannot be read":  {func(a *account) { a.failing("Read new", denied) }, 0, rotation.StoreUnavailable, "AccessDenied"},
-		"AWSCURRENT cannot be read":   {func(a *account) { a.failing("ReadCurrent", denied) }, 0, rotation.StoreUnavailable, "GetSecretValue"},
+		"AWSCURRENT cannot be read":   {func(a *account) { a.failing("ReadCurrent", denied) }, 0, rotation.StoreUnavailable, "AccessDenied"},
 		"AWSCURRENT is binary":        {func(a *account) { a.failing("ReadCurrent", secret.ErrBinary) }, 0, rotation.SecretUnusable, "SecretBinary"},
 		"there is no AWSCURRENT":      {func(a *account) { a.failing("ReadCurrent", rotation.ErrNoValue) }, 0, rotation.SecretUnusable, "put-secret-value"},
 		"the key is missing":          {func(a *account) { a.versions["old"].value = `{"other":"x"}` }, 0, rotation.SecretUnusable, "SECRET_TOKEN_KEY"},
 		"the value is too large":      {func(a *account) { a.versions["old"].value = strings.Repeat("x", secret.MaxBytes) + " \n" }, 0, rotation.SecretUnusable, "65536"},
-		"a write is refused":          {func(a *account) { a.failing("Put old AWSCURRENT", denied) }, 0, rotation.StoreUnavailable, "PutSecretValue"},
-		"a write hangs":               {func(a *account) { a.failing("Put old AWSCURRENT", context.DeadlineExceeded) }, 0, rotation.StoreUnavailable, "PutSecretValue"},
+		"a write is refused":          {func(a *account) { a.failing("Put old AWSCURRENT", denied) }, 0, rotation.StoreUnavailable, "a test write failed"},
+		"a write hangs":               {func(a *account) { a.failing("Put old AWSCURRENT", context.DeadlineExceeded) }, 0, rotation.StoreUnavailable, "a test write failed"},
 		"Lambda's default timeout":    {func(*account) {}, 3 * time.Second, rotation.NoTime, "Timeout"},
 		"a timeout of half a minute":  {func(*account) {}, 30 * time.Second, rotation.NoTime, "240 seconds"},
-		"AWSCURRENT moves in between": {func(a *account) { a.then = func(string) { a.replaceByHand() } }, 0, rotation.NotRotating, "somebody put another token"},
+		"AWSCURRENT moves in between": {func(a *account) { a.then = func(string) { a.replaceByHand() } }, 0, rotation.NotRotating, "AWSCURRENT moved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
@@ -198,10 +197,10 @@ func TestWhatEachAnswerMeans(t *testing.T) {
 		"wrong address":                 {answers: []any{misconfigured}, rotates: 1, kind: rotation.EndpointMisconfigured, tells: "PANTHER_API_URL"},
 		"lost before it took effect":    {answers: []any{unclear, token(2)}, rotates: 2, asks: 1},
 		"an error of no known kind":     {answers: []any{errors.New("?"), token(2)}, rotates: 2, asks: 1},
-		"an empty token":                {answers: []any{"", token(2)}, change: func(a *account) {}, rotates: 1, asks: 1, kind: rotation.TokenLost},
-		"lost after it took effect":     {answers: []any{unclear}, change: lost, rotates: 1, asks: 1, kind: rotation.TokenLost, tells: "put-secret-value"},
+		"an empty token":                {answers: []any{"", token(2)}, change: func(a *account) {}, rotates: 1, asks: 7, kind: rotation.TokenLost},
+		"lost after it took effect":     {answers: []any{unclear}, change: lost, rotates: 1, asks: 7, kind: rotation.TokenLost, tells: "RECOVERY_RECIPIENT"},
 		"hangs":                         {answers: []any{context.DeadlineExceeded, token(2)}, rotates: 2, asks: 1},
-		"hangs, and took effect":        {answers: []any{context.DeadlineExceeded}, change: lost, rotates: 1, asks: 1, kind: rotation.TokenLost, notBefore: 60 * time.Second, upTo: 62 * time.Second},
+		"hangs, and took effect":        {answers: []any{context.DeadlineExceeded}, change: lost, rotates: 1, asks: 7, kind: rotation.TokenLost, notBefore: 90 * time.Second, upTo: 92 * time.Second},
 		"lost, then nothing clear":      {answers: []any{unclear, token(2)}, checks: []error{unclear, throttled, notSent, misconfigured}, rotates: 2, asks: 5},
 		"lost, and never anything more": {answers: []any{unclear}, checks: slices.Repeat([]error{unclear}, 100), rotates: 1, asks: 33, kind: rotation.OutcomeUnknown, tells: "rotate-secret", upTo: lambdaTimeout},
 		"never a connection":            {answers: slices.Repeat([]any{notSent}, 100), rotates: 29, kind: rotation.PantherUnavailable, tells: "NAT", upTo: lambdaTimeout},

@@ -29,6 +29,7 @@ const (
 	EventStoreFailed        Event = "store_failed"
 	EventTokenWorks         Event = "token_works"
 	EventTokenNotYetWorking Event = "token_not_yet_working"
+	EventStandbyRefused     Event = "standby_refused"
 	EventReplicaNotInSync   Event = "replica_not_in_sync"
 	EventMoveFailed         Event = "move_failed"
 	EventCurrentMoved       Event = "current_moved"
@@ -55,6 +56,7 @@ var events = map[Event]struct {
 	EventStoreFailed:        {slog.LevelWarn, "cannot store the new token yet"},
 	EventTokenWorks:         {slog.LevelInfo, "the new token works"},
 	EventTokenNotYetWorking: {slog.LevelDebug, "the new token does not work yet"},
+	EventStandbyRefused:     {slog.LevelWarn, "Panther refuses the standby token; put a new one before the next rotation"},
 	EventReplicaNotInSync:   {slog.LevelWarn, "a replica is not in sync; moving AWSCURRENT anyway"},
 	EventMoveFailed:         {slog.LevelWarn, "cannot move AWSCURRENT yet"},
 	EventCurrentMoved:       {slog.LevelInfo, "the new version is AWSCURRENT"},

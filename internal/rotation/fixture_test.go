@@ -2,6 +2,7 @@ package rotation_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -28,6 +29,18 @@ const (
 // characters that anything else here has.
 func token(n int) string { return fmt.Sprintf("Xq%dZvK8wJ%dYh3Rt%dLm6P", n, n, n) }
 
+var keys = secret.Keys{Token: "PANTHER_API_TOKEN", Standby: "PANTHER_API_TOKEN_STANDBY"}
+
+// pair is a value with two tokens in turn, and another key.
+func pair(active, standby int, note string) string {
+	return fmt.Sprintf(`{"note": %q, "PANTHER_API_TOKEN_STANDBY": %q , "PANTHER_API_TOKEN":%q}`, note, token(standby), token(active))
+}
+
+// single is a value with one token, and another key.
+func single(active int, note string) string {
+	return fmt.Sprintf(`{"note": %q, "PANTHER_API_TOKEN":%q}`, note, token(active))
+}
+
 type version struct {
 	labels  []string
 	created time.Time
@@ -44,9 +57,15 @@ type account struct {
 	enabled  bool
 	replicas []rotation.Replica
 
-	answers []any           // of Panther: a token, a late one or an error for each Rotate
-	living  map[string]bool // tokens that pass a Check
-	checks  []error         // if not empty, what Check answers, and then by living
+	version            string // the one that steps are run for
+	arn                string // as DescribeSecret says
+	staleRotationToken bool   // Secrets Manager refuses the RotationToken
+
+	answers  []any           // of Panther: a token, a late one or an error for each Rotate
+	issued   int             // where there is no answer, the number of the next token; 0: none
+	onRotate func()          // before Rotate returns
+	living   map[string]bool // tokens that pass a Check
+	checks   []error         // if not empty, what Check answers, and then by living
 
 	deadline time.Time // Lambda's, of the step that runs
 
@@ -56,12 +75,13 @@ type account struct {
 	fail func(call string) error // before a call to the store takes effect
 	then func(call string)       // after it
 
-	calls    []string
-	asked    []time.Time // when Panther was asked
-	measured []rotation.Measurement
-	sealed   []string
-	sealErr  error
-	log      bytes.Buffer
+	calls      []string
+	asked      []time.Time // when Panther was asked
+	measured   []rotation.Measurement
+	sealed     []string
+	sealErr    error
+	sealPanics bool
+	log        bytes.Buffer
 }
 
 var (
@@ -74,7 +94,7 @@ var (
 func inAccount(t *testing.T, test func(t *testing.T, a *account)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a := &account{t: t, enabled: true, versions: map[string]*version{}, living: map[string]bool{token(1): true}}
+		a := &account{t: t, enabled: true, version: "new", versions: map[string]*version{}, living: map[string]bool{token(1): true}}
 		a.add("old", token(1), rotation.LabelCurrent)
 		time.Sleep(24 * time.Hour)
 		a.add("new", "", rotation.LabelPending)
@@ -88,7 +108,7 @@ func inAccount(t *testing.T, test func(t *testing.T, a *account)) {
 func (a *account) restart() {
 	a.rotator = rotation.New(rotation.Config{
 		Store: a, Issuer: a, Meter: meter{a}, Sealer: sealer{a},
-		TokenKey: "PANTHER_API_TOKEN", PropagationTimeout: propagationTimeout,
+		Keys: keys, PropagationTimeout: propagationTimeout,
 	})
 }
 
@@ -107,7 +127,7 @@ func (a *account) run(step rotation.Step, timeout ...time.Duration) *rotation.Er
 	defer cancel()
 	a.deadline, _ = ctx.Deadline()
 	err := a.rotator.Handle(ctx, slog.New(slog.NewJSONHandler(&a.log, &slog.HandlerOptions{Level: slog.LevelDebug})), rotation.Request{
-		Step: step, SecretID: arn, VersionID: "new", RotationToken: secret.NewText(rotationToken),
+		Step: step, SecretID: arn, VersionID: a.version, RotationToken: secret.NewText(rotationToken),
 	})
 	if time.Until(a.deadline) < time.Second {
 		a.t.Error("the step did not return a second before Lambda's deadline")
@@ -137,10 +157,14 @@ func (a *account) check(failure *rotation.Error, kind rotation.Kind, tells ...st
 	if !errors.Is(failure, kind) {
 		a.t.Fatalf("it failed with %s: %v; want %s", failure.Kind, failure, kind)
 	}
-	for _, part := range append(tells, arn, "version new") {
+	for _, part := range append(tells, arn, "version "+a.version, "Runbook: #"+strings.ToLower(string(kind))) {
 		if !strings.Contains(failure.Error(), part) {
 			a.t.Errorf("the message does not tell %q: %v", part, failure)
 		}
+	}
+	message := strings.ReplaceAll(strings.ReplaceAll(failure.Error(), arn, ""), a.version, "")
+	if n := len([]rune(message)); n > 300 {
+		a.t.Errorf("the message has %d characters: %s", n, message)
 	}
 	if last := a.measured[len(a.measured)-1]; last.Event != rotation.Failed || last.Kind != kind || last.SecretARN != arn {
 		a.t.Errorf("the failure was measured as %+v", last)
@@ -156,8 +180,13 @@ func (a *account) mustRun(step rotation.Step) {
 
 func (a *account) mustHold(id string, n int) {
 	a.t.Helper()
-	if v := a.versions[id]; v == nil || v.value != token(n) {
-		a.t.Errorf("version %s does not hold token %d", id, n)
+	a.mustHaveValue(id, token(n))
+}
+
+func (a *account) mustHaveValue(id, value string) {
+	a.t.Helper()
+	if v := a.versions[id]; v == nil || v.value != value {
+		a.t.Errorf("version %q holds %+v, want %s", id, v, value)
 	}
 }
 
@@ -173,7 +202,7 @@ func (a *account) count(call string) (n int) {
 func (a *account) sweep() {
 	a.t.Helper()
 	output := a.log.String()
-	for _, confidential := range []string{token(1), token(2), token(3), token(4), rotationToken} {
+	for _, confidential := range []string{token(1), token(2), token(3), token(4), token(5), token(6), token(7), token(8), rotationToken} {
 		for i := 0; i+8 <= len(confidential); i++ {
 			if strings.Contains(output, confidential[i:i+8]) {
 				a.t.Fatalf("a part of a token was printed: …%s…", output[max(0, strings.Index(output, confidential[i:i+8])-100):][:120])
@@ -229,7 +258,7 @@ func (a *account) Describe(ctx context.Context, _ string) (rotation.Description,
 	if err := a.store(ctx, "Describe"); err != nil {
 		return rotation.Description{}, err
 	}
-	d := rotation.Description{ARN: arn, RotationEnabled: a.enabled, Labels: map[string][]string{}, Replicas: a.replicas}
+	d := rotation.Description{ARN: cmp.Or(a.arn, arn), RotationEnabled: a.enabled, Labels: map[string][]string{}, Replicas: a.replicas}
 	for id, v := range a.versions {
 		if len(v.labels) > 0 {
 			d.Labels[id] = slices.Clone(v.labels)
@@ -261,8 +290,12 @@ func (a *account) ReadCurrent(ctx context.Context, arn string) (rotation.Version
 
 func (a *account) Put(ctx context.Context, p rotation.Put) error {
 	call := "Put " + p.VersionID + " " + strings.Join(p.Labels, "+")
-	if p.RotationToken.Reveal() != rotationToken || p.SecretARN != arn {
-		a.t.Error("a Put without the RotationToken, or for another secret")
+	if a.staleRotationToken {
+		if !p.RotationToken.IsEmpty() {
+			return errors.New("InvalidRequestException: the RotationToken is stale")
+		}
+	} else if p.RotationToken.Reveal() != rotationToken {
+		a.t.Error("a Put without the RotationToken")
 	}
 	if strings.HasSuffix(call, rotation.LabelSuccessor) {
 		call = "Put beside"
@@ -277,11 +310,84 @@ func (a *account) Put(ctx context.Context, p rotation.Put) error {
 	case v != nil && v.value != "":
 		return rotation.ErrVersionTaken
 	case v == nil:
-		a.add(p.VersionID, p.Value.Reveal(), p.Labels...)
+		a.add(p.VersionID, p.Value.Reveal())
 	default:
 		v.value = p.Value.Reveal()
 	}
+	for _, label := range p.Labels {
+		a.move(label, p.VersionID)
+	}
+	a.done(call)
 	return nil
+}
+
+// move puts a label on a version, from which it is then taken off any other.
+func (a *account) move(label, id string) {
+	for other := range a.versions {
+		a.unlabel(other, label)
+	}
+	a.versions[id].labels = append(a.versions[id].labels, label)
+}
+
+// moveCurrent is move for AWSCURRENT, which AWSPREVIOUS follows.
+func (a *account) moveCurrent(id string) {
+	if from := a.labelled(rotation.LabelCurrent); from != "" && from != id {
+		a.move(rotation.LabelPrevious, from)
+	}
+	a.move(rotation.LabelCurrent, id)
+}
+
+// put is somebody who stores a value. Secrets Manager abandons a rotation for it.
+func (a *account) put(id, value string) {
+	a.add(id, value)
+	a.moveCurrent(id)
+	for other := range a.versions {
+		a.unlabel(other, rotation.LabelPending)
+	}
+}
+
+// begin is RotateSecret: it makes a new version, or takes up one that is not
+// finished.
+func (a *account) begin(id string) {
+	if pending := a.labelled(rotation.LabelPending); pending != "" && pending != a.labelled(rotation.LabelCurrent) {
+		a.version = pending
+		return
+	}
+	a.version = id
+	a.add(id, "")
+	a.move(rotation.LabelPending, id)
+}
+
+// rotate is a whole rotation. It returns how the step that failed did.
+func (a *account) rotate(id string) *rotation.Error {
+	a.t.Helper()
+	a.begin(id)
+	for _, step := range []rotation.Step{rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret} {
+		if failure := a.run(step); failure != nil {
+			return failure
+		}
+	}
+	a.unlabel(a.version, rotation.LabelPending)
+	return nil
+}
+
+func (a *account) mustRotate(id string) {
+	a.t.Helper()
+	if failure := a.rotate(id); failure != nil {
+		a.t.Fatalf("%s: %v", failure.Kind, failure)
+	}
+}
+
+// active returns the token that readers have.
+func (a *account) active() string {
+	return secret.Tokens(secret.NewText(a.versions[a.labelled(rotation.LabelCurrent)].value), keys)[0].Reveal()
+}
+
+func (a *account) mustLive() {
+	a.t.Helper()
+	if !a.living[a.active()] {
+		a.t.Errorf("AWSCURRENT (version %s) holds a dead token", a.labelled(rotation.LabelCurrent))
+	}
 }
 
 func (a *account) MoveCurrent(ctx context.Context, _, from, to string) error {
@@ -291,9 +397,7 @@ func (a *account) MoveCurrent(ctx context.Context, _, from, to string) error {
 	if a.labelled(rotation.LabelCurrent) != from {
 		return errors.New("AWSCURRENT is on another version")
 	}
-	a.unlabel(from, rotation.LabelCurrent)
-	a.versions[from].labels = append(a.versions[from].labels, rotation.LabelPrevious)
-	a.versions[to].labels = append(a.versions[to].labels, rotation.LabelCurrent)
+	a.moveCurrent(to)
 	return nil
 }
 
@@ -327,11 +431,23 @@ func (a *account) Rotate(ctx context.Context, old secret.Text) (secret.Text, err
 	} else if a.deadline.Sub(deadline) < 15*time.Second {
 		a.t.Error("less than 15 s are left for storing")
 	}
-	if len(a.answers) == 0 {
-		a.t.Fatal("rotateAPIToken was called once too often")
+	if current := secret.Tokens(secret.NewText(a.versions[a.labelled(rotation.LabelCurrent)].value), keys); len(current) == 2 && current[0].Equal(old) {
+		a.t.Error("rotateAPIToken was called with the token that readers use")
 	}
-	answer := a.answers[0]
-	a.answers = a.answers[1:]
+	if a.onRotate != nil {
+		defer a.onRotate()
+	}
+	var answer any = refused
+	switch {
+	case len(a.answers) > 0:
+		answer = a.answers[0]
+		a.answers = a.answers[1:]
+	case a.issued == 0:
+		a.t.Fatal("rotateAPIToken was called once too often")
+	case a.living[old.Reveal()]:
+		answer = token(a.issued)
+		a.issued++
+	}
 	if token, ok := answer.(late); ok {
 		<-ctx.Done()
 		answer = string(token)
@@ -367,6 +483,9 @@ func (m meter) Measure(measured rotation.Measurement) { m.measured = append(m.me
 type sealer struct{ *account }
 
 func (s sealer) Seal(_, _ string, value secret.Text) error {
+	if s.sealPanics {
+		panic(value.Reveal())
+	}
 	s.calls = append(s.calls, "Seal")
 	s.sealed = append(s.sealed, value.Reveal())
 	return s.sealErr

@@ -1,5 +1,7 @@
 package rotation
 
+import "strings"
+
 // Kind says how a rotation step failed. Kinds are errors, so
 // errors.Is(err, TokenLost) tells them apart. Each arrives as errorType in
 // Lambda's error payload and as a dimension of the metric RotationsFailed.
@@ -19,11 +21,18 @@ const (
 	OutcomeUnknown        Kind = "OutcomeUnknown"
 	NotStored             Kind = "NotStored"
 	NotYetWorking         Kind = "NotYetWorking"
+	StaleSave             Kind = "StaleSave"
+	StandbyRefused        Kind = "StandbyRefused"
+	StandbyLost           Kind = "StandbyLost"
 	ReplacedByHand        Kind = "ReplacedByHand"
+	Abandoned             Kind = "Abandoned"
 	Superseded            Kind = "Superseded"
 )
 
 func (k Kind) Error() string { return string(k) }
+
+// anchor returns the anchor of the kind's section in the runbook.
+func (k Kind) anchor() string { return strings.ToLower(string(k)) }
 
 // Severity says how soon a person has to act on a failure.
 type Severity string
@@ -53,9 +62,13 @@ var Kinds = []KindInfo{
 	{OutcomeUnknown, Page, "An answer to rotateAPIToken was lost, and it is not clear yet whether the token was rotated.", "outcomeunknown"},
 	{TokenLost, Page, "Panther rotated the token, but the answer with the new token never arrived.", "tokenlost"},
 	{TokenRefused, Page, "Panther refuses the AWSCURRENT token, and no other version holds a token that may replace it.", "tokenrefused"},
+	{StaleSave, Page, "A value with the replaced token was put as AWSCURRENT while the token was being rotated.", "stalesave"},
 	{NotYetWorking, Page, "The new token does not work, and the one it replaced is not known to work.", "notyetworking"},
 	{Superseded, Page, "The token in AWSPENDING is dead, and another version holds the living one.", "superseded"},
+	{StandbyRefused, Ticket, "Panther refuses the standby token, but the active token works.", "standbyrefused"},
+	{StandbyLost, Ticket, "Panther rotated the standby token, but the answer was lost; the active token works.", "standbylost"},
 	{ReplacedByHand, Ticket, "The new token is dead, but the one it replaced works.", "replacedbyhand"},
+	{Abandoned, Ticket, "Another value was put as AWSCURRENT while the token was being rotated, and it stays.", "abandoned"},
 	{SecretUnusable, Ticket, "The value of the secret holds no token that can be rotated.", "secretunusable"},
 	{StoreUnavailable, Ticket, "Secrets Manager failed or denied a call.", "storeunavailable"},
 	{PantherUnavailable, Ticket, "Panther did not take the call, so nothing happened.", "pantherunavailable"},

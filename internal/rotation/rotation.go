@@ -1,15 +1,17 @@
-// Package rotation rotates a Panther API token kept in AWS Secrets Manager,
-// in the four steps that Secrets Manager drives, without losing a token.
+// Package rotation rotates a Panther API token kept in AWS Secrets Manager, in
+// the four steps that Secrets Manager drives, without losing a token.
 //
-// Rotating a Panther token kills it and shows its successor once, so
-// everything here turns on one moment: between Panther's answer and a
-// successful write, the living token exists only in this process. What may
-// fail is tried before that moment; what fails after it is repeated, sealed
-// into the log, kept in memory for the next attempt, and found again in the
-// secret's other versions. createSecret, in createsecret.go, tells that story from
-// top to bottom.
+// rotateAPIToken invalidates a token and returns the new one exactly once.
+// Between Panther's answer and a successful write, the only copy is in this
+// process. Whatever can fail is tried before that moment. What fails after it
+// is retried, sealed into the log, kept in memory for the next attempt, and
+// found again in the secret's other versions. Start reading at createSecret in
+// createsecret.go.
 //
-// The package knows neither the AWS SDK nor HTTP. It speaks to a [Store] of
+// A secret holds one token, or two in turn: see [secret.Value]. Which token a
+// rotation replaces, and what the value is after it, is decided there.
+//
+// The package knows neither the AWS SDK nor HTTP. It works on a [Store] of
 // secret versions and an [Issuer] of tokens.
 //
 // The contract of the four steps is AWS's:
@@ -43,7 +45,7 @@ type Request struct {
 	// SecretID is the secret's ARN, or anything else that names it.
 	SecretID string
 	// VersionID is the event's ClientRequestToken: the id of the version that
-	// this rotation makes.
+	// this rotation fills.
 	VersionID string
 	// RotationToken is as in Put. It is confidential.
 	RotationToken secret.Text
@@ -55,47 +57,17 @@ type Config struct {
 	Issuer Issuer
 	Meter  Meter
 
-	// Sealer, if there is one, keeps each new value before it is stored.
+	// Sealer, if not nil, seals each new value before it is stored.
 	Sealer Sealer
 
-	// TokenKey is the key of the token where a secret is a JSON object.
-	TokenKey string
+	// Keys are the keys of the tokens in a secret that is a JSON object.
+	Keys secret.Keys
 
-	// PropagationTimeout is how long a fresh token may take to start working.
+	// PropagationTimeout is how long a new token may take to start working.
 	// Panther says 30 to 60 seconds
 	// (https://docs.panther.com/panther-developer-workflows/api).
 	PropagationTimeout time.Duration
 }
-
-// Meter takes measurements that operators watch.
-type Meter interface {
-	Measure(Measurement)
-}
-
-// Measurement is one event worth counting. Kind is set for failures, Duration
-// where the event is the end of a wait.
-type Measurement struct {
-	Event     MeasuredEvent
-	SecretARN string
-	Step      Step
-	Kind      Kind
-	Duration  time.Duration
-}
-
-// MeasuredEvent says what a Measurement is of.
-type MeasuredEvent int
-
-const (
-	// Rotated: AWSCURRENT moved to the new token. Duration is the time since
-	// Panther replaced the old one, 0 if another process had it replaced.
-	Rotated MeasuredEvent = iota
-	// Failed: a step failed with Kind.
-	Failed
-	// Propagated: the new token works. Duration is how long testSecret waited.
-	Propagated
-	// Unstored: a new token could not be stored in this invocation.
-	Unstored
-)
 
 // Sealer keeps a value outside the secret, readable only by the holder of a
 // recovery key, before it is stored: a write-ahead log.
@@ -103,8 +75,8 @@ type Sealer interface {
 	Seal(secretARN, versionID string, value secret.Text) error
 }
 
-// Rotator carries out rotation steps. It remembers, for as long as its process
-// lives, tokens that it could not store. It is safe for concurrent use.
+// Rotator carries out rotation steps. For as long as its process lives, it
+// holds tokens that it could not store. It is safe for concurrent use.
 type Rotator struct {
 	Config
 	memory *memory
@@ -115,12 +87,14 @@ func New(c Config) *Rotator { return &Rotator{Config: c, memory: newMemory()} }
 
 // Handle carries out one rotation step. Each step may be repeated, by Secrets
 // Manager after any failure or by a second invocation beside the first, and
-// returns nil if there is nothing left to do. An error is an *Error.
-// What happens goes to log.
+// returns nil if there is nothing left to do. An error is an *Error. Handle
+// logs to log.
 func (r *Rotator) Handle(ctx context.Context, log *slog.Logger, req Request) error {
-	inv := &invocation{Rotator: r, Request: req, secretARN: req.SecretID}
+	ctx, cancel := withSteadyDeadline(ctx)
+	defer cancel()
+	inv := &invocation{Rotator: r, Request: req}
 	step, err := inv.readEvent()
-	inv.log = log.With("step", string(inv.Step), "secret", inv.secretARN, "version", inv.VersionID)
+	inv.log = log.With("step", string(inv.Step), "secret", inv.SecretID, "version", inv.VersionID)
 	started := time.Now()
 	if err == nil {
 		err = inv.run(ctx, step)
@@ -140,14 +114,7 @@ func (r *Rotator) Handle(ctx context.Context, log *slog.Logger, req Request) err
 type invocation struct {
 	*Rotator
 	Request
-	log       *slog.Logger
-	secretARN string
-	described Description
-	// doubt: a call of this invocation may have rotated the token, but its
-	// answer was lost.
-	doubt bool
-	// rotatedAt is when Panther gave this invocation a token; zero if it did not.
-	rotatedAt time.Time
+	log *slog.Logger
 }
 
 type stepFunc func(*invocation, context.Context) error
@@ -159,122 +126,108 @@ var steps = map[Step]stepFunc{
 	FinishSecret: (*invocation).finishSecret,
 }
 
+// run stores a held token before anything else.
 func (inv *invocation) run(ctx context.Context, step stepFunc) error {
-	done, err := inv.checkLabels(ctx)
-	if err != nil || done {
+	filled, err := inv.storeHeld(ctx)
+	if err != nil || filled && inv.Step == CreateSecret {
 		return err
 	}
 	return step(inv, ctx)
 }
+
+// setSecret has nothing to set: Panther switched to the new token in
+// createSecret.
+func (inv *invocation) setSecret(context.Context) error { return nil }
 
 // nameCharacters are what AWS allows in the name and the ARN of a secret
 // (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html).
 // Of a version's id it asks only for a length; the ids that it makes are UUIDs.
 const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_+=.@-:"
 
-func isName(s string) bool { return s != "" && strings.Trim(s, nameCharacters) == "" }
+// isName reports whether s can stand in a command that an error prints. A
+// leading hyphen would make it an option.
+func isName(s string) bool {
+	return s != "" && strings.Trim(s, nameCharacters) == "" && !strings.HasPrefix(s, "-")
+}
 
-// readEvent refuses an event that is not one of Secrets Manager's. Nothing of
-// such an event gets into the error or the log: errors have commands to paste,
-// and anybody may have written it.
+// readEvent refuses an event that Secrets Manager would not send. It copies
+// nothing of such an event into the error or the log: errors contain commands
+// to paste, and anybody may have written the event.
 func (inv *invocation) readEvent() (stepFunc, error) {
-	var wrong []string
+	var invalid []string
 	step, known := steps[inv.Step]
 	if !known {
-		inv.Step = "no known step"
-		wrong = append(wrong, "its Step is none of the four")
+		inv.Step = "unknown step"
+		invalid = append(invalid, "unknown Step")
 	}
 	if !isName(inv.SecretID) {
-		inv.secretARN = "<the secret>"
-		wrong = append(wrong, "its SecretId is no name or ARN")
+		inv.SecretID = "<secret>"
+		invalid = append(invalid, "SecretId is not a name or an ARN")
 	}
 	if !isName(inv.VersionID) {
-		inv.VersionID = "<the version>"
-		wrong = append(wrong, "its ClientRequestToken has other characters than letters, digits and /_+=.@-:, or none")
+		inv.VersionID = "<version>"
+		invalid = append(invalid, "ClientRequestToken is not a version id")
 	}
-	if len(wrong) > 0 {
-		return nil, inv.fail(BadEvent, "nothing was done, since the event is none that this function takes: "+strings.Join(wrong, "; "), doLetSecretsManager, nil)
+	if len(invalid) > 0 {
+		return nil, inv.fail(BadEvent, "invalid rotation event: "+strings.Join(invalid, ", "), nil)
 	}
 	return step, nil
 }
 
-// checkLabels makes the checks that AWS's contract asks of every step. It
-// reports done if the version is AWSCURRENT already.
-func (inv *invocation) checkLabels(ctx context.Context) (done bool, err error) {
-	if err := inv.describe(ctx); err != nil {
-		return false, err
+// look reads the labels and makes the checks that AWS's contract asks of every
+// step. It reports done if the version is AWSCURRENT already.
+func (inv *invocation) look(ctx context.Context) (d Description, done bool, err error) {
+	d, err = inv.describe(ctx)
+	if err != nil {
+		return d, false, inv.storeFailed("cannot describe the secret", err)
 	}
-	d := inv.described
 	_, known := d.Labels[inv.VersionID]
 	switch {
 	case !d.RotationEnabled:
-		return false, inv.fail(NotRotating, "rotation is not enabled for the secret", doStartRotation, nil)
+		return d, false, inv.fail(NotRotating, "rotation is not enabled for the secret", nil)
 	case !known:
-		return false, inv.fail(NotRotating, "the secret has no such version, or it carries no staging label", doStartRotation, nil)
+		return d, false, inv.fail(NotRotating, "the secret has no such version, or it carries no staging label", nil)
 	case d.carries(inv.VersionID, LabelCurrent):
 		EventNothingToDo.Log(inv.log, "reason", "the version is AWSCURRENT already")
-		return true, nil
+		return d, true, nil
 	case !d.carries(inv.VersionID, LabelPending):
-		return false, inv.fail(NotRotating, "the version does not carry AWSPENDING, so this rotation was abandoned or cancelled", doStartRotation, nil)
+		return d, false, inv.fail(NotRotating, "the version does not carry AWSPENDING, so this rotation was abandoned or cancelled", nil)
 	}
-	return false, nil
+	return d, false, nil
 }
 
-func (inv *invocation) describe(ctx context.Context) error {
-	err := within(ctx, callTime, func(ctx context.Context) (err error) {
-		inv.described, err = inv.Store.Describe(ctx, inv.SecretID)
-		return err
-	})
-	if err != nil {
-		return inv.storeFailed("the secret could not be described", err)
+// tokens returns the tokens in a value, the active one first.
+func (inv *invocation) tokens(value secret.Text) []secret.Text { return secret.Tokens(value, inv.Keys) }
+
+func (inv *invocation) holds(value, token secret.Text) bool {
+	for _, t := range inv.tokens(value) {
+		if t.Equal(token) {
+			return true
+		}
 	}
-	inv.secretARN = inv.described.ARN
-	return nil
-}
-
-// setSecret has nothing to set: Panther switched to the new token when
-// createSecret asked for it.
-func (inv *invocation) setSecret(context.Context) error { return nil }
-
-func (inv *invocation) read(ctx context.Context, versionID string) (v Version, err error) {
-	err = within(ctx, callTime, func(ctx context.Context) (err error) {
-		v, err = inv.Store.Read(ctx, inv.secretARN, versionID)
-		return err
-	})
-	return v, err
-}
-
-func (inv *invocation) readCurrent(ctx context.Context) (v Version, err error) {
-	err = within(ctx, callTime, func(ctx context.Context) (err error) {
-		v, err = inv.Store.ReadCurrent(ctx, inv.secretARN)
-		return err
-	})
-	return v, err
-}
-
-func (inv *invocation) check(ctx context.Context, token secret.Text) error {
-	return within(ctx, callTime, func(ctx context.Context) error {
-		return inv.Issuer.Check(ctx, token)
-	})
+	return false
 }
 
 func (inv *invocation) measure(m Measurement) {
-	m.SecretARN, m.Step = inv.secretARN, inv.Step
+	m.SecretARN, m.Step = inv.SecretID, inv.Step
 	inv.Meter.Measure(m)
 }
 
-func (inv *invocation) fail(kind Kind, what, do string, cause error) *Error {
-	if kind != NotStored && len(inv.memory.of(inv.secretARN)) > 0 {
-		do = stillHeld + do
-	}
+// fail makes the error of a step that failed with kind.
+func (inv *invocation) fail(kind Kind, what string, cause error) *Error {
+	return inv.failWith(kind, what, nextActions[kind], cause)
+}
+
+func (inv *invocation) failWith(kind Kind, what, next string, cause error) *Error {
+	next = strings.NewReplacer("<secret>", inv.SecretID, "<version>", inv.VersionID).Replace(next)
 	return &Error{
-		Kind: kind, Step: inv.Step, SecretARN: inv.secretARN, VersionID: inv.VersionID,
-		What: what, Do: inv.fillIn(do), Cause: cause,
+		Kind: kind, Step: inv.Step, SecretARN: inv.SecretID, VersionID: inv.VersionID,
+		What: what, Next: next, Cause: cause,
 	}
 }
 
 func (inv *invocation) storeFailed(what string, cause error) *Error {
-	return inv.fail(StoreUnavailable, what, doCheckStore, cause)
+	return inv.fail(StoreUnavailable, what, cause)
 }
 
 func (inv *invocation) asError(err error) *Error {

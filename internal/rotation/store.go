@@ -57,6 +57,9 @@ type Store interface {
 var (
 	ErrNoValue      = errors.New("the secret version has no value")
 	ErrVersionTaken = errors.New("the secret version already has another value")
+	// ErrNoAnswer: Secrets Manager did not answer, so that an earlier answer
+	// says more.
+	ErrNoAnswer = errors.New("no answer from Secrets Manager")
 )
 
 // Description is a secret as DescribeSecret shows it.

@@ -45,7 +45,7 @@ func TestTestSecretReadsAgainWhereReadsLag(t *testing.T) {
 		a.mustRun(rotation.TestSecret)
 	})
 	inAccount(t, func(t *testing.T, a *account) {
-		a.mustFail(rotation.TestSecret, rotation.NotRotating, "createSecret did not come to its end")
+		a.mustFail(rotation.TestSecret, rotation.NotRotating, "createSecret did not finish")
 	})
 }
 
@@ -62,7 +62,7 @@ func TestTestSecretTellsWhyATokenDoesNotWork(t *testing.T) {
 			a.living = map[string]bool{token(3): true}
 			a.add("beside", token(3), rotation.LabelSuccessor)
 		}, rotation.Superseded, "rotate-secret", false},
-		"Panther cannot be reached": {func(a *account) { a.checks = slices.Repeat([]error{notSent}, 1000) }, rotation.NotYetWorking, "NAT", true},
+		"Panther cannot be reached": {func(a *account) { a.checks = slices.Repeat([]error{notSent}, 1000) }, rotation.NotYetWorking, "network path", true},
 		"the address is wrong":      {func(a *account) { a.checks = []error{misconfigured} }, rotation.EndpointMisconfigured, "PANTHER_API_URL", true},
 		"the value is of odd form":  {func(a *account) { a.versions["new"].value = "{}" }, rotation.SecretUnusable, "Do not remove AWSPENDING", true},
 	} {
@@ -98,8 +98,8 @@ func TestAFailedTestOfTheScheduleIsNoFailedRotation(t *testing.T) {
 				failure := a.run(rotation.TestSecret)
 				a.check(failure, tc.kind, "copy of AWSCURRENT", "Nothing was rotated", "The deployment's test failed")
 				for _, wrong := range []string{"AWSPENDING:", "rotate-secret", "put-secret-value"} {
-					if strings.Contains(failure.Do, wrong) {
-						t.Errorf("it speaks of %s: %s", wrong, failure.Do)
+					if strings.Contains(failure.Next, wrong) {
+						t.Errorf("it speaks of %s: %s", wrong, failure.Next)
 					}
 				}
 			})

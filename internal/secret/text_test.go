@@ -18,7 +18,7 @@ func TestTextCannotPrintItself(t *testing.T) {
 		text  secret.Text
 		value secret.Value
 	}
-	value, err := secret.ParseValue(text, "key")
+	value, err := secret.ParseValue(text, secret.Keys{Token: "key", Standby: "standby"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"panther-token-rotation/internal/secret"
 )
 
-const key = "PANTHER_API_TOKEN"
+var keys = secret.Keys{Token: "PANTHER_API_TOKEN", Standby: "PANTHER_API_TOKEN_STANDBY"}
 
 func TestOnlyTheTokenChanges(t *testing.T) {
 	for name, tc := range map[string]struct{ text, token, next string }{
@@ -23,14 +23,14 @@ func TestOnlyTheTokenChanges(t *testing.T) {
 		"a quoted string is no object": {`"old"`, `"old"`, `new`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, err := secret.ParseValue(secret.NewText(tc.text), key)
+			v, err := secret.ParseValue(secret.NewText(tc.text), keys)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := v.Token().Reveal(); got != tc.token {
+			if got := v.Active().Reveal(); got != tc.token {
 				t.Errorf("token %q, want %q", got, tc.token)
 			}
-			if got := v.WithToken(secret.NewText("new")).Reveal(); got != tc.next {
+			if got := v.WithTokens(secret.NewText("new"), secret.Text{}).Reveal(); got != tc.next {
 				t.Errorf("next value %q, want %q", got, tc.next)
 			}
 		})
@@ -38,24 +38,24 @@ func TestOnlyTheTokenChanges(t *testing.T) {
 }
 
 func TestAKeyWithDotsIsAKey(t *testing.T) {
-	v, err := secret.ParseValue(secret.NewText(`{"a":{"b":"no"},"a.b":"yes"}`), "a.b")
-	if err != nil || v.Token().Reveal() != "yes" {
+	v, err := secret.ParseValue(secret.NewText(`{"a":{"b":"no"},"a.b":"yes"}`), secret.Keys{Token: "a.b"})
+	if err != nil || v.Active().Reveal() != "yes" {
 		t.Fatalf("got %v, want the token under a.b", err)
 	}
 }
 
 func TestAnyTokenCanBeStored(t *testing.T) {
-	v, err := secret.ParseValue(secret.NewText(`{"PANTHER_API_TOKEN":"old"}`), key)
+	v, err := secret.ParseValue(secret.NewText(`{"PANTHER_API_TOKEN":"old"}`), keys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	odd := "a\"b\\c<&>\n\u2028é"
 	var decoded map[string]string
-	if err := json.Unmarshal([]byte(v.WithToken(secret.NewText(odd)).Reveal()), &decoded); err != nil {
+	if err := json.Unmarshal([]byte(v.WithTokens(secret.NewText(odd), secret.Text{}).Reveal()), &decoded); err != nil {
 		t.Fatal(err)
 	}
-	if decoded[key] != odd {
-		t.Errorf("stored %q, want %q", decoded[key], odd)
+	if decoded[keys.Token] != odd {
+		t.Errorf("stored %q, want %q", decoded[keys.Token], odd)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestUnusableValues(t *testing.T) {
 		"byte order mark":    {"\ufeffhunter2", secret.ErrNotToken},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := secret.ParseValue(secret.NewText(tc.text), key)
+			_, err := secret.ParseValue(secret.NewText(tc.text), keys)
 			if !errors.Is(err, tc.want) {
 				t.Fatalf("got %v, want %v", err, tc.want)
 			}
@@ -104,7 +104,7 @@ func TestRoomForALongerToken(t *testing.T) {
 		"just fits":          {secret.MaxBytes - overhead - 512, nil},
 		"one byte too large": {secret.MaxBytes - overhead - 511, secret.ErrTooLarge},
 	} {
-		v, err := secret.ParseValue(pad(tc.pad), key)
+		v, err := secret.ParseValue(pad(tc.pad), keys)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,29 +126,29 @@ func FuzzOnlyTheTokenChanges(f *testing.F) {
 		f.Add(s, "fresh")
 	}
 	f.Fuzz(func(t *testing.T, text, fresh string) {
-		v, err := secret.ParseValue(secret.NewText(text), key)
+		v, err := secret.ParseValue(secret.NewText(text), keys)
 		if err != nil {
 			return
 		}
-		old := v.Token()
-		next := v.WithToken(secret.NewText("fresh-token"))
-		again, err := secret.ParseValue(next, key)
+		old := v.Active()
+		next := v.WithTokens(secret.NewText("fresh-token"), secret.Text{})
+		again, err := secret.ParseValue(next, keys)
 		if err != nil {
 			t.Fatalf("the next value of %q is unusable: %v", text, err)
 		}
-		if again.Token().Reveal() != "fresh-token" {
+		if again.Active().Reveal() != "fresh-token" {
 			t.Fatalf("the next value of %q does not hold the new token", text)
 		}
-		back := again.WithToken(old)
-		backAgain, err := secret.ParseValue(back, key)
-		if err != nil || !backAgain.Token().Equal(old) {
+		back := again.WithTokens(old, secret.Text{})
+		backAgain, err := secret.ParseValue(back, keys)
+		if err != nil || !backAgain.Active().Equal(old) {
 			t.Fatalf("%q does not survive going there and back: %v", text, err)
 		}
 		if !strings.Contains(text, `\`) && back.Reveal() != text {
 			t.Fatalf("%q became %q", text, back.Reveal())
 		}
 		if json.Valid([]byte(text)) && strings.HasPrefix(strings.TrimSpace(text), "{") &&
-			!json.Valid([]byte(v.WithToken(secret.NewText(fresh)).Reveal())) {
+			!json.Valid([]byte(v.WithTokens(secret.NewText(fresh), secret.Text{}).Reveal())) {
 			t.Fatalf("with token %q, %q is no longer JSON", fresh, text)
 		}
 	})

@@ -71,7 +71,7 @@ func (p *process) start() {
 		Store:              &storeModel{p},
 		Issuer:             &issuerModel{p},
 		Meter:              p.world.output,
-		TokenKey:           "PANTHER_API_TOKEN",
+		Keys:               secret.Keys{Token: "PANTHER_API_TOKEN", Standby: "PANTHER_API_TOKEN_STANDBY"},
 		PropagationTimeout: propagationTimeout,
 	}
 	if p.world.scenario.Sealed {

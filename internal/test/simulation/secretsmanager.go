@@ -148,6 +148,7 @@ func (s *secretModel) rotateSecret() bool {
 	pending := s.labelled(rotation.LabelPending)
 	if pending == nil || slices.Contains(pending.labels, rotation.LabelCurrent) {
 		s.rotated++
+		time.Sleep(time.Millisecond) // two versions of one instant are nobody's
 		pending = &versionModel{id: fmt.Sprintf("rotated-%d", s.rotated), created: time.Now()}
 		s.versions = append(s.versions, pending)
 		s.label(pending, rotation.LabelPending)

@@ -22,7 +22,7 @@ func TestStoringIsTriedUntilShortlyBeforeTheDeadline(t *testing.T) {
 				a.answers = []any{token(2)}
 				a.failing("Put new AWSPENDING", err)
 				started := time.Now()
-				a.mustFail(rotation.CreateSecret, rotation.NotStored, "do not deploy", "rotate-secret --secret-id "+arn)
+				a.mustFail(rotation.CreateSecret, rotation.NotStored, "Do not deploy", "rotate-secret --secret-id "+arn)
 				if tried := time.Since(started); tried < lambdaTimeout-8*time.Second {
 					t.Errorf("it gave up after %v of %v", tried, lambdaTimeout)
 				}
@@ -69,9 +69,6 @@ func TestATokenThatWasNotStoredIsStoredByTheNextAttempt(t *testing.T) {
 				a.answers = []any{token(2)}
 				a.failing("Put new AWSPENDING", errDown)
 				a.mustFail(rotation.CreateSecret, rotation.NotStored)
-
-				a.failing("Describe", errDown)
-				a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable, "still holds a token")
 
 				a.fail = nil
 				a.living[token(3)] = true
@@ -208,30 +205,12 @@ func TestTheTokenOfASecondInvocationIsKeptBeside(t *testing.T) {
 					}
 					return nil
 				}
-				if alive {
-					a.mustRun(rotation.CreateSecret)
-				} else {
-					a.mustFail(rotation.CreateSecret, rotation.Superseded, rotation.LabelSuccessor)
-				}
+				a.mustRun(rotation.CreateSecret) // testSecret decides
 				a.mustHold("new", 3)
 				a.mustHold(a.labelled(rotation.LabelSuccessor), 2)
 			})
 		})
 	}
-}
-
-// TestAHeldTokenThatDisplacedTheStoredOneIsTold is the same, in the attempt after
-// the one that could not store its token.
-func TestAHeldTokenThatDisplacedTheStoredOneIsTold(t *testing.T) {
-	inAccount(t, func(t *testing.T, a *account) {
-		a.answers = []any{token(2)}
-		a.failing("Put new AWSPENDING", errDown)
-		a.mustFail(rotation.CreateSecret, rotation.NotStored)
-		a.fail = nil
-		a.versions["new"].value = token(3) // of a second invocation, and dead since
-		a.mustFail(rotation.CreateSecret, rotation.Superseded, rotation.LabelSuccessor)
-		a.mustHold(a.labelled(rotation.LabelSuccessor), 2)
-	})
 }
 
 func TestASealThatFailsDoesNotStopTheStoring(t *testing.T) {

@@ -1,0 +1,287 @@
+package rotation
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"panther-token-rotation/internal/secret"
+)
+
+// settleTime is how long search waits for a createSecret beside this one that
+// may be about to store its token.
+const settleTime = 5 * time.Second
+
+// search looks in the secret for a token that replaced the one Panther
+// refuses: a cancelled rotation, a stale save, a label moved back by hand or a
+// second invocation leaves it in another version.
+func (x *exchange) search(ctx context.Context) (nextToken, *AnswerError, error) {
+	refused := x.current.value.Next()
+	versions, err := x.readLineage(ctx)
+	if err != nil {
+		return nextToken{}, x.last, nil // readLineage has logged it
+	}
+	made, ok := versions.made(refused)
+	if !ok {
+		made = origin{at: x.current.Created}
+	}
+	if x.isYoung(made) {
+		return nextToken{}, x.last, nil // it may only need time
+	}
+	if err := x.awaitOther(ctx); err != nil {
+		return nextToken{}, nil, err
+	}
+
+	found, certain := x.findLiving(ctx, versions.candidates(x.current.value, made, x.current.value.Tokens()...), versions.partial)
+	switch {
+	case found != nil:
+		next := x.adopt(ctx, *found)
+		EventSuccessorFound.Log(x.log, "successor", found.version.ID)
+		return next, nil, nil
+	case !certain:
+		return nextToken{}, x.last, nil
+	}
+	answer, err := x.refused(ctx)
+	return nextToken{}, answer, err
+}
+
+// awaitOther waits a few seconds for another invocation's token.
+func (x *exchange) awaitOther(ctx context.Context) error {
+	for until := time.Now().Add(settleTime); ; {
+		if err := x.checkStillEmpty(ctx); err != nil {
+			return err
+		}
+		if time.Now().After(until) || !sleep(ctx, time.Second) {
+			return nil
+		}
+	}
+}
+
+// adopt builds the value with a living token of another version. Only tokens
+// move. The standby stays the active token of now, unless Panther refuses it.
+func (x *exchange) adopt(ctx context.Context, found candidate) nextToken {
+	refused, standby := x.current.value.Next(), secret.Text{}
+	if _, two := x.current.value.Standby(); two {
+		standby = x.current.value.Active()
+		if answer := x.check(ctx, standby); answer != nil && answer.Answer == Unauthorized {
+			standby = x.otherLiving(ctx, found, standby)
+		}
+	}
+	return nextToken{
+		token: found.token, value: x.current.value.WithTokens(found.token, standby), replaced: refused,
+		replacedVersion: x.current.ID, adopted: true, secretARN: x.SecretID, rotationToken: x.RotationToken,
+	}
+}
+
+// otherLiving returns the candidate's other token if it works, else dead.
+func (x *exchange) otherLiving(ctx context.Context, found candidate, dead secret.Text) secret.Text {
+	for _, token := range found.version.tokens {
+		if !token.Equal(found.token) && !token.Equal(x.current.value.Next()) && x.check(ctx, token) == nil {
+			return token
+		}
+	}
+	x.tellStandbyDead()
+	return dead
+}
+
+func (inv *invocation) tellStandbyDead() {
+	EventStandbyRefused.Log(inv.log)
+	inv.measure(Measurement{Event: StandbyDead})
+}
+
+// lineage is the versions of a secret, with the tokens that they hold. It
+// tells the age of tokens.
+type lineage struct {
+	versions []lineageVersion
+	// partial: a version could not be read. It counts as holding nothing.
+	partial bool
+}
+
+type lineageVersion struct {
+	VersionInfo
+	tokens []secret.Text
+}
+
+// readLineage reads every version once. One that cannot be read must not hold
+// up the others.
+func (inv *invocation) readLineage(ctx context.Context) (lineage, error) {
+	ctx, cancel := context.WithTimeout(ctx, preflightTime)
+	defer cancel()
+	infos, err := inv.versions(ctx)
+	if err != nil {
+		return lineage{}, err
+	}
+	var l lineage
+	for _, info := range infos {
+		if info.ID == inv.VersionID {
+			continue
+		}
+		var v Version
+		err := within(ctx, callTime, func(ctx context.Context) (err error) {
+			v, err = inv.Store.Read(ctx, inv.SecretID, info.ID)
+			return err
+		})
+		switch {
+		case err == nil:
+			l.versions = append(l.versions, lineageVersion{info, inv.tokens(v.Value)})
+			continue
+		case !errors.Is(err, ErrNoValue) && !errors.Is(err, secret.ErrBinary):
+			EventReadFailed.Log(inv.log, "successor", info.ID, "error", err.Error())
+			l.partial = true
+		}
+		l.versions = append(l.versions, lineageVersion{VersionInfo: info})
+	}
+	return l, nil
+}
+
+func (v lineageVersion) holds(token secret.Text) bool {
+	return slices.ContainsFunc(v.tokens, token.Equal)
+}
+
+// origin is when a token was made, as far as the versions tell.
+type origin struct {
+	at time.Time
+	// after: right after that, by rotating the token of a version.
+	after bool
+}
+
+func (o origin) compare(p origin) int {
+	if c := o.at.Compare(p.at); c != 0 || o.after == p.after {
+		return c
+	}
+	if o.after {
+		return 1
+	}
+	return -1
+}
+
+// made returns the origin of a token: the date of the oldest version that
+// holds it. The new token of a successor version was made right after the
+// version whose token it replaced, however late it was stored. If that version
+// is gone, nothing tells.
+func (l lineage) made(token secret.Text) (oldest origin, ok bool) {
+	ours := false
+	for _, v := range l.versions {
+		if !v.holds(token) {
+			continue
+		}
+		at := origin{at: v.Created}
+		if isSuccessorID(v.ID) && v.tokens[0].Equal(token) {
+			if !ours {
+				ours, ok = true, false // its date counts, wherever else it is
+			}
+			i := slices.IndexFunc(l.versions, func(w lineageVersion) bool { return namesVersion(v.ID, w.ID) })
+			if i < 0 {
+				continue
+			}
+			at = origin{at: l.versions[i].Created, after: true}
+		} else if ours {
+			continue
+		}
+		if !ok || at.compare(oldest) < 0 {
+			oldest, ok = at, true
+		}
+	}
+	return oldest, ok
+}
+
+// isYoung reports whether a token may not work yet. A date in the future is
+// not young: clocks differ.
+func (inv *invocation) isYoung(o origin) bool {
+	age := time.Since(o.at)
+	return age >= 0 && age < inv.PropagationTimeout
+}
+
+// candidate is a token that may replace a refused one.
+type candidate struct {
+	version lineageVersion
+	token   secret.Text
+	made    origin
+}
+
+// candidates returns the tokens that are younger than the refused one of
+// value, the newest first, without those of excluded. Versions that carry
+// somebody's own label do not count. Where value holds two tokens, neither do
+// those that hold the refused one: a new token never stands beside what it
+// replaced.
+func (l lineage) candidates(value secret.Value, refused origin, excluded ...secret.Text) []candidate {
+	_, two := value.Standby()
+	var found []candidate
+	for _, v := range l.versions {
+		if !isUnused(v.Labels) || two && v.holds(value.Next()) {
+			continue
+		}
+		for _, token := range v.tokens {
+			made, ok := l.made(token)
+			if !ok || made.compare(refused) <= 0 || slices.ContainsFunc(excluded, token.Equal) {
+				continue
+			}
+			found = append(found, candidate{v, token, made})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int {
+		return cmp.Or(b.made.compare(a.made), b.version.Created.Compare(a.version.Created))
+	})
+	return found
+}
+
+// findLiving asks Panther for the first candidate that works. It reports
+// whether it is certain that the others do not: one may be too new, or Panther
+// may not say.
+func (inv *invocation) findLiving(ctx context.Context, candidates []candidate, partial bool) (found *candidate, certain bool) {
+	certain = !partial
+	var dead []secret.Text
+	for _, c := range candidates {
+		if slices.ContainsFunc(dead, c.token.Equal) {
+			continue
+		}
+		answer := inv.check(ctx, c.token)
+		switch {
+		case answer == nil:
+			return &c, true
+		case answer.Answer != Unauthorized, inv.isYoung(c.made):
+			certain = false
+		}
+		dead = append(dead, c.token)
+	}
+	return nil, certain
+}
+
+// isUnused reports whether nobody but Secrets Manager and this function has
+// labelled the version.
+func isUnused(labels []string) bool {
+	return !slices.ContainsFunc(labels, func(label string) bool {
+		return label != LabelPending && label != LabelPrevious && label != LabelSuccessor
+	})
+}
+
+// successorPrefix begins the id of every successor version, by which it is
+// known when its label has moved on.
+const successorPrefix = "panther-successor-"
+
+// newSuccessorID returns the id of a successor version, which names by a hash
+// the version whose token was replaced. Secrets Manager wants 32 to 64
+// characters.
+func newSuccessorID(replacedVersion string) string {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails since Go 1.24
+	return successorPrefix + versionHash(replacedVersion) + "-" + hex.EncodeToString(random[:])
+}
+
+func versionHash(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:12])
+}
+
+func isSuccessorID(id string) bool { return strings.HasPrefix(id, successorPrefix) }
+
+// namesVersion reports whether a successor version's id names version id.
+func namesVersion(successorID, id string) bool {
+	return strings.HasPrefix(successorID, successorPrefix+versionHash(id)+"-")
+}

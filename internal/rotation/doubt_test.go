@@ -1,0 +1,126 @@
+package rotation_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"panther-token-rotation/internal/rotation"
+)
+
+// TestAfterALostAnswer is what a rotation says and does when an answer to
+// rotateAPIToken was lost, and what came then.
+func TestAfterALostAnswer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answers []any
+		checks  []error
+		change  func(a *account)
+		kind    rotation.Kind // empty: it ends well
+	}{
+		"one refusal, then it works":       {answers: []any{unclear, token(2)}, checks: []error{refused}},
+		"refusals for 20 s, then it works": {answers: []any{unclear, token(2)}, checks: slices.Repeat([]error{refused}, 5)},
+		"it worked for a moment, and the next call gets 404": {answers: []any{unclear, misconfigured}, checks: []error{nil},
+			change: func(a *account) { a.living[token(1)] = false }, kind: rotation.TokenLost},
+		"404 to every call":      {answers: append([]any{unclear}, slices.Repeat([]any{misconfigured}, 100)...), kind: rotation.OutcomeUnknown},
+		"no connection any more": {answers: append([]any{unclear}, slices.Repeat([]any{notSent}, 100)...), kind: rotation.OutcomeUnknown},
+		"a long Retry-After":     {answers: []any{unclear, answer(rotation.Throttled, time.Hour)}, kind: rotation.OutcomeUnknown},
+		"writes are denied": {answers: []any{unclear}, kind: rotation.OutcomeUnknown, change: func(a *account) {
+			a.fail = func(call string) error {
+				if call == "Put old AWSCURRENT" && a.count("Rotate") > 0 {
+					return errDown
+				}
+				return nil
+			}
+		}},
+		"reads fail": {answers: []any{unclear}, kind: rotation.OutcomeUnknown, change: func(a *account) {
+			a.fail = func(string) error {
+				if a.count("Rotate") > 0 {
+					return errDown
+				}
+				return nil
+			}
+		}},
+		"somebody puts a token": {answers: []any{unclear}, kind: rotation.OutcomeUnknown, change: func(a *account) {
+			a.onRotate = func() { a.onRotate = nil; a.put("theirs", token(3)) }
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.answers, a.checks = tc.answers, tc.checks
+				if tc.change != nil {
+					tc.change(a)
+				}
+				if tc.kind == "" {
+					a.mustRun(rotation.CreateSecret)
+					a.mustHold("new", 2)
+					return
+				}
+				a.mustFail(rotation.CreateSecret, tc.kind)
+			})
+		})
+	}
+}
+
+// TestASecondInvocationsYoungTokenIsLeftToTestSecret is a second createSecret
+// that stored its token first. Panther refuses a token of now, which says
+// nothing.
+func TestASecondInvocationsYoungTokenIsLeftToTestSecret(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{token(2)}
+		a.fail = once(a, "Put new AWSPENDING", func() { a.versions["new"].value = token(3) })
+		a.mustRun(rotation.CreateSecret)
+		a.after(30*time.Second, func() { a.living[token(3)] = true })
+		a.mustRun(rotation.TestSecret)
+	})
+	inAccount(t, func(t *testing.T, a *account) { // it is AWSCURRENT already: nobody would notice
+		a.answers = []any{token(2)}
+		a.fail = once(a, "Put new AWSPENDING", func() {
+			a.versions["new"].value = token(3)
+			a.moveCurrent("new")
+		})
+		a.mustFail(rotation.CreateSecret, rotation.Superseded)
+	})
+}
+
+// TestTheDeadlineIsOnTheMonotonicClock holds where the clock is set during an
+// invocation. It runs in real time, because simulated time has one clock.
+func TestTheDeadlineIsOnTheMonotonicClock(t *testing.T) {
+	wall := time.Now().Add(lambdaTimeout).Round(0) // as aws-lambda-go makes it
+	ctx, cancel := context.WithDeadline(t.Context(), wall)
+	defer cancel()
+	var seen time.Time
+	rotator := rotation.New(rotation.Config{Store: describeOnly{seen: &seen}, Meter: meter{&account{}}})
+	err := rotator.Handle(ctx, slog.New(slog.DiscardHandler), rotation.Request{Step: rotation.TestSecret, SecretID: arn, VersionID: "new"})
+	if err == nil || seen.IsZero() || seen == seen.Round(0) {
+		t.Errorf("the deadline is a wall clock time: %v (%v)", seen, err)
+	}
+}
+
+// describeOnly notes the deadline of the call that it fails.
+type describeOnly struct {
+	rotation.Store
+	seen *time.Time
+}
+
+func (d describeOnly) Describe(ctx context.Context, _ string) (rotation.Description, error) {
+	*d.seen, _ = ctx.Deadline()
+	return rotation.Description{}, rotation.ErrNoValue
+}
+
+func TestOfSeveralFailuresTheLastAnswerIsTold(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.issued = 3
+		a.fail = func(call string) error {
+			switch {
+			case call != "Put new AWSPENDING":
+				return nil
+			case a.count(call) < 5:
+				return errDown
+			}
+			return rotation.ErrNoAnswer
+		}
+		a.mustFail(rotation.CreateSecret, rotation.NotStored, "InternalServiceError")
+	})
+}

@@ -1,0 +1,255 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"panther-token-rotation/internal/secret"
+)
+
+// action is what createSecret does next with Panther.
+type action int
+
+const (
+	// probe asks whether the token still works. It is the zero value, because
+	// it is the safe thing to do after an answer that is not in the table.
+	probe action = iota
+	// rotate calls rotateAPIToken.
+	rotate
+	// search looks for the token that replaced the one Panther refuses.
+	search
+	// giveUp ends the step: repeating does not help.
+	giveUp
+)
+
+// works is the answer to a probe that passed.
+const works Answer = -1
+
+// afterAnswer says what follows an action and its answer.
+var afterAnswer = map[action]map[Answer]action{
+	rotate: {Unauthorized: search, Throttled: rotate, NotSent: rotate, Misconfigured: giveUp},
+	probe:  {works: rotate, Unauthorized: search},
+	search: {Unauthorized: rotate},
+}
+
+// doubtTime is how long Panther must refuse a token, in all, until a refusal
+// after a lost answer counts. One 401 is not the last word.
+const doubtTime = 30 * time.Second
+
+// errPendingHasValue says that another invocation stored a value in the
+// version meanwhile.
+var errPendingHasValue = errors.New("the version has a value")
+
+// nextToken is a token on its way into the version.
+type nextToken struct {
+	token           secret.Text
+	value           secret.Text // with token in it, as it was built
+	replaced        secret.Text // the token that it replaced, or that Panther refuses
+	replacedVersion string      // the version that held replaced as AWSCURRENT
+	adopted         bool        // it is in another version of the secret already
+	successorID     string      // of the successor version that it may need
+	secretARN       string
+	rotationToken   secret.Text
+	made            time.Time
+}
+
+// exchange is what one createSecret knows of its dealings with Panther.
+type exchange struct {
+	*invocation
+	current currentVersion
+	// doubt: a call may have rotated the token, but its answer was lost.
+	doubt bool
+	// refusedSince is when Panther first refused the token in doubt.
+	refusedSince time.Time
+	// activeUnclear: Panther refuses the standby, and did not say whether the
+	// active token works.
+	activeUnclear bool
+	// last is the last answer without a token; nil before the first call.
+	last *AnswerError
+}
+
+// rotateToken returns a living token for the version: the one that Panther
+// answers with, or one that is in the secret because an earlier rotation did
+// not finish. It repeats rotateAPIToken only while that cannot cost a token.
+func (inv *invocation) rotateToken(ctx context.Context, current currentVersion) (nextToken, error) {
+	x := &exchange{invocation: inv, current: current}
+	wait := newBackoff()
+	for do := rotate; ; {
+		next, answer, err := x.do(ctx, do)
+		if err != nil || answer == nil {
+			return next, err
+		}
+		x.last = answer
+		do = x.decide(do, answer.Answer)
+		switch {
+		case do == giveUp:
+			return nextToken{}, x.failed(EndpointMisconfigured, "cannot reach Panther's API at PANTHER_API_URL: "+answer.Summary, nil)
+		case do == search, answer.Answer == works:
+			continue
+		case !wait.pause(ctx, answer.RetryAfter):
+			return nextToken{}, x.outOfTime()
+		}
+	}
+}
+
+// decide reads the table, but after a lost answer nothing that denies danger
+// and no single refusal counts.
+func (x *exchange) decide(done action, answer Answer) action {
+	next := afterAnswer[done][answer]
+	if !x.doubt {
+		return next
+	}
+	if answer == Unauthorized && x.refusedSince.IsZero() {
+		x.refusedSince = time.Now()
+	}
+	switch {
+	case next == giveUp, done == search:
+		return probe
+	case next == search && time.Since(x.refusedSince) < doubtTime:
+		return probe
+	}
+	return next
+}
+
+// do carries out one action. It returns a token, an answer that does not end
+// the exchange, or an error that does.
+func (x *exchange) do(ctx context.Context, a action) (nextToken, *AnswerError, error) {
+	if x.last != nil && a != search {
+		if err := x.checkStillEmpty(ctx); err != nil {
+			return nextToken{}, nil, err
+		}
+	}
+	switch a {
+	case rotate:
+		return x.rotate(ctx)
+	case search:
+		return x.search(ctx)
+	}
+	if answer := x.check(ctx, x.current.value.Next()); answer != nil {
+		return nextToken{}, answer, nil
+	}
+	EventCurrentTokenWorks.Log(x.log)
+	return nextToken{}, &AnswerError{Answer: works, Summary: "the token works"}, nil
+}
+
+// checkStillEmpty returns errPendingHasValue if another invocation filled the
+// version.
+func (x *exchange) checkStillEmpty(ctx context.Context) error {
+	_, err := x.read(ctx, x.VersionID)
+	switch {
+	case errors.Is(err, ErrNoValue):
+		return nil
+	case err == nil:
+		return errPendingHasValue
+	}
+	return x.failed(StoreUnavailable, "cannot read whether another invocation stored a token", err)
+}
+
+// rotate calls rotateAPIToken, after it has proved that storing works, and
+// with as much time as there is without what storing needs.
+func (x *exchange) rotate(ctx context.Context) (nextToken, *AnswerError, error) {
+	if err := x.checkUnchanged(ctx); err != nil {
+		return nextToken{}, nil, err
+	}
+	if err := x.checkWritable(ctx, x.current); err != nil {
+		return nextToken{}, nil, x.failed(StoreUnavailable, "a test write failed, so a new token could not be stored; nothing was rotated", err)
+	}
+	if timeLeft(ctx) < neededTime {
+		return nextToken{}, nil, x.outOfTime()
+	}
+	started := time.Now()
+	var token secret.Text
+	err := within(ctx, min(longestAnswer, timeLeft(ctx)-storeTime), func(ctx context.Context) (err error) {
+		token, err = x.Issuer.Rotate(ctx, x.current.value.Next())
+		return err
+	})
+	if err == nil && token.IsEmpty() {
+		err = &AnswerError{Summary: "an answer without a token"}
+	}
+	took := time.Since(started).Milliseconds()
+	if err == nil {
+		next := x.hold(token)
+		EventTokenRotated.Log(x.log, "duration_ms", took)
+		x.seal(next)
+		return next, nil, nil
+	}
+	answer := answerOf(err)
+	x.doubt = x.doubt || answer.Answer == Ambiguous
+	EventRotateFailed.Log(x.log, "answer", answer.Summary, "duration_ms", took)
+	return nextToken{}, answer, nil
+}
+
+// checkUnchanged makes sure, before a repeated call, that AWSCURRENT is what
+// it was: the call would replace a token that somebody has replaced.
+func (x *exchange) checkUnchanged(ctx context.Context) error {
+	if x.last == nil {
+		return nil
+	}
+	now, err := x.readCurrent(ctx)
+	if err != nil {
+		return x.failed(StoreUnavailable, "cannot read the AWSCURRENT value again", err)
+	}
+	if now.ID != x.current.ID {
+		return x.failed(NotRotating, "AWSCURRENT moved during this step; nothing was rotated", nil)
+	}
+	return nil
+}
+
+// hold remembers a new token before anything else can fail.
+func (x *exchange) hold(token secret.Text) nextToken {
+	replaced := x.current.value.Next()
+	value, _ := x.current.value.Rotated(replaced, token) // it holds what is next
+	next := nextToken{
+		token: token, value: value, replaced: replaced, replacedVersion: x.current.ID,
+		successorID: newSuccessorID(x.current.ID), secretARN: x.SecretID, rotationToken: x.RotationToken, made: time.Now(),
+	}
+	x.memory.hold(next)
+	return next
+}
+
+// failed makes an error of x. After a lost answer, no kind may say that
+// nothing happened.
+func (x *exchange) failed(kind Kind, what string, cause error) *Error {
+	if x.doubt {
+		return x.fail(OutcomeUnknown, "an answer to rotateAPIToken was lost; then: "+what, cause)
+	}
+	return x.fail(kind, what, cause)
+}
+
+func (x *exchange) outOfTime() *Error {
+	switch {
+	case x.activeUnclear:
+		return x.fail(OutcomeUnknown, "Panther refuses the standby token and did not say whether the active one works ("+x.last.Summary+")", nil)
+	case x.doubt:
+		return x.fail(OutcomeUnknown, "an answer to rotateAPIToken was lost, and the token's state is unknown ("+x.last.Summary+")", nil)
+	case x.last == nil:
+		return x.fail(NoTime, "too little time is left in this invocation to rotate the token and store the new one", nil)
+	case x.last.Answer == Unauthorized:
+		return x.failWith(TokenRefused, "Panther refuses the token ("+x.last.Summary+"), but it may be too new, or a version could not be checked", "Rotate again in some minutes: "+rotateAgain+".", nil)
+	}
+	return x.fail(PantherUnavailable, "Panther did not take the call: "+x.last.Summary, nil)
+}
+
+// refused decides what a refusal means that is final. Of two tokens, the
+// active one tells whether readers are affected.
+func (x *exchange) refused(ctx context.Context) (*AnswerError, error) {
+	refused, lost := TokenRefused, TokenLost
+	what := "Panther refuses the token (" + x.last.Summary + "), and no version holds one that may replace it"
+	if _, two := x.current.value.Standby(); two {
+		switch answer := x.check(ctx, x.current.value.Active()); {
+		case answer == nil:
+			refused, lost = StandbyRefused, StandbyLost
+			what = "Panther refuses the standby token, and no version holds one that may replace it"
+		case answer.Answer != Unauthorized:
+			x.activeUnclear = true
+			return answer, nil
+		default:
+			what = "Panther refuses both tokens, and no version holds one that may replace them"
+		}
+	}
+	if x.doubt {
+		return nil, x.fail(lost, "Panther rotated the token, but the answer with the new one was lost", nil)
+	}
+	return nil, x.fail(refused, what, nil)
+}
