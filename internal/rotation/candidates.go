@@ -162,33 +162,46 @@ func (o origin) compare(p origin) int {
 }
 
 // made returns the origin of a token: the date of the oldest version that
-// holds it. The new token of a successor version was made right after the
-// version whose token it replaced, however late it was stored. If that version
-// is gone, nothing tells.
+// holds it. The new token of a successor version was made by a rotation,
+// however late it was stored, and its id tells which.
 func (l lineage) made(token secret.Text) (oldest origin, ok bool) {
-	ours := false
+	successor := slices.ContainsFunc(l.versions, func(v lineageVersion) bool { return v.isSuccessorWith(token) })
 	for _, v := range l.versions {
-		if !v.holds(token) {
-			continue
+		at, counts := origin{at: v.Created}, v.holds(token)
+		if successor { // then no other version counts
+			counts = v.isSuccessorWith(token)
 		}
-		at := origin{at: v.Created}
-		if isSuccessorID(v.ID) && v.tokens[0].Equal(token) {
-			if !ours {
-				ours, ok = true, false // its date counts, wherever else it is
-			}
-			i := slices.IndexFunc(l.versions, func(w lineageVersion) bool { return namesVersion(v.ID, w.ID) })
-			if i < 0 {
-				continue
-			}
-			at = origin{at: l.versions[i].Created, after: true}
-		} else if ours {
-			continue
+		if counts && successor {
+			at, counts = l.madeBy(v)
 		}
-		if !ok || at.compare(oldest) < 0 {
+		if counts && (!ok || at.compare(oldest) < 0) {
 			oldest, ok = at, true
 		}
 	}
 	return oldest, ok
+}
+
+func (v lineageVersion) isSuccessorWith(token secret.Text) bool {
+	return isSuccessorID(v.ID) && len(v.tokens) > 0 && v.tokens[0].Equal(token)
+}
+
+// madeBy returns the origin of a successor version's new token: right after
+// the version whose token it replaced. Where another invocation filled the
+// version that it was made for, right after that one: both tokens come from the
+// same call, and the later one must be found. Are these versions gone, nothing
+// tells.
+func (l lineage) madeBy(successor lineageVersion) (origin, bool) {
+	for _, v := range l.versions {
+		if madeFor(successor.ID, v.ID) && len(v.tokens) > 0 && !v.holds(successor.tokens[0]) {
+			return origin{at: v.Created, after: true}, true
+		}
+	}
+	for _, v := range l.versions {
+		if replaces(successor.ID, v.ID) {
+			return origin{at: v.Created, after: true}, true
+		}
+	}
+	return origin{}, false
 }
 
 // isYoung reports whether a token may not work yet. A date in the future is
@@ -265,23 +278,26 @@ func isUnused(labels []string) bool {
 // known when its label has moved on.
 const successorPrefix = "panther-successor-"
 
-// newSuccessorID returns the id of a successor version, which names by a hash
-// the version whose token was replaced. Secrets Manager wants 32 to 64
-// characters.
-func newSuccessorID(replacedVersion string) string {
-	var random [8]byte
+// newSuccessorID returns the id of a successor version. By hashes it names the
+// version whose token was replaced and the one that the new token was made for.
+// Secrets Manager wants 32 to 64 characters.
+func newSuccessorID(replaced, madeFor string) string {
+	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails since Go 1.24
-	return successorPrefix + versionHash(replacedVersion) + "-" + hex.EncodeToString(random[:])
+	return successorPrefix + versionHash(replaced) + "-" + versionHash(madeFor) + "-" + hex.EncodeToString(random[:])
 }
 
 func versionHash(id string) string {
 	sum := sha256.Sum256([]byte(id))
-	return hex.EncodeToString(sum[:12])
+	return hex.EncodeToString(sum[:8])
 }
 
 func isSuccessorID(id string) bool { return strings.HasPrefix(id, successorPrefix) }
 
-// namesVersion reports whether a successor version's id names version id.
-func namesVersion(successorID, id string) bool {
+func replaces(successorID, id string) bool {
 	return strings.HasPrefix(successorID, successorPrefix+versionHash(id)+"-")
+}
+
+func madeFor(successorID, id string) bool {
+	return isSuccessorID(successorID) && strings.Contains(successorID, "-"+versionHash(id)+"-") && !replaces(successorID, id)
 }

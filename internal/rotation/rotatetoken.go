@@ -202,7 +202,7 @@ func (x *exchange) hold(token secret.Text) nextToken {
 	value, _ := x.current.value.Rotated(replaced, token) // it holds what is next
 	next := nextToken{
 		token: token, value: value, replaced: replaced, replacedVersion: x.current.ID,
-		successorID: newSuccessorID(x.current.ID), secretARN: x.SecretID, rotationToken: x.RotationToken, made: time.Now(),
+		successorID: newSuccessorID(x.current.ID, x.VersionID), secretARN: x.SecretID, rotationToken: x.RotationToken, made: time.Now(),
 	}
 	x.memory.hold(next)
 	return next

@@ -96,7 +96,7 @@ func (inv *invocation) verifyPending(ctx context.Context, next nextToken, known 
 	}
 	current := d.labelled(LabelCurrent)
 	switch {
-	case current == inv.VersionID && at == inSuccessor:
+	case current == inv.VersionID && at != inPending:
 		return inv.checkFinished(ctx, next)
 	case current == inv.VersionID, known[current] && at != withoutLabel:
 		return nil // testSecret decides whether the version's token works
