@@ -28,19 +28,19 @@ import (
 const version = "0.1.0"
 
 func main() {
+	// The first line written to a closed standard output would otherwise end the
+	// process, and with it a token that is not stored yet.
+	signal.Ignore(syscall.SIGPIPE)
 	c, err := readConfig(os.Getenv)
 	if err != nil {
 		rotation.EventSettingsInvalid.Log(newLogger(os.Stdout, slog.LevelInfo), "error", err.Error())
 		os.Exit(1)
 	}
-	// The first line written to a closed standard output would otherwise end the
-	// process, and with it a token that is not stored yet.
-	signal.Ignore(syscall.SIGPIPE)
 	rotator, log := newRotator(c, os.Stdout)
 	lambda.StartWithOptions(&handler{rotator: rotator, log: log}, lambda.WithEnableSIGTERM(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 		defer cancel()
-		rotator.Flush(ctx)
+		rotator.Flush(ctx, log)
 	}))
 }
 

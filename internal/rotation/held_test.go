@@ -109,7 +109,7 @@ func TestARetiredProcessStoresWhatItHolds(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 290*time.Millisecond)
 				defer cancel()
 				started := time.Now()
-				a.rotator.Flush(ctx)
+				a.rotator.Flush(ctx, slog.New(slog.NewJSONHandler(&a.log, nil)))
 				if took := time.Since(started); took > 290*time.Millisecond {
 					t.Errorf("it took %v", took)
 				}
@@ -123,7 +123,7 @@ func TestARetiredProcessStoresWhatItHolds(t *testing.T) {
 		})
 	}
 	inAccount(t, func(t *testing.T, a *account) {
-		a.rotator.Flush(t.Context())
+		a.rotator.Flush(t.Context(), slog.New(slog.DiscardHandler))
 		if len(a.calls) > 0 {
 			t.Errorf("with nothing held it calls %v", a.calls)
 		}
@@ -160,7 +160,7 @@ func TestATokenIsRememberedBeforeAnythingElse(t *testing.T) {
 		defer cancel()
 		a.deadline, _ = ctx.Deadline()
 		a.failing("Put new AWSPENDING", errDown)
-		log := onEvent{slog.DiscardHandler, rotation.EventTokenRotated, func() { a.rotator.Flush(ctx) }}
+		log := onEvent{slog.DiscardHandler, rotation.EventTokenRotated, func() { a.rotator.Flush(ctx, slog.New(slog.NewJSONHandler(&a.log, nil))) }}
 		_ = a.rotator.Handle(ctx, slog.New(log), rotation.Request{
 			Step: rotation.CreateSecret, SecretID: arn, VersionID: "new", RotationToken: secret.NewText(rotationToken),
 		})

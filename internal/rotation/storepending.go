@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -231,8 +232,9 @@ func (inv *invocation) fitsPending(ctx context.Context, held nextToken) (version
 // Flush stores every held token in a successor version, once, with the
 // RotationToken that it came with, then without. It is for the moment in which
 // Lambda retires the process, and returns when ctx ends at the latest.
-func (r *Rotator) Flush(ctx context.Context) {
+func (r *Rotator) Flush(ctx context.Context, log *slog.Logger) {
 	for _, held := range r.memory.all() {
+		log := log.With("secret", held.secretARN)
 		for _, rotationToken := range slices.Compact([]string{held.rotationToken.Reveal(), ""}) {
 			err := r.Store.Put(ctx, Put{
 				SecretARN: held.secretARN, VersionID: held.successorID, Labels: []string{LabelSuccessor},
@@ -240,8 +242,10 @@ func (r *Rotator) Flush(ctx context.Context) {
 			})
 			if err == nil {
 				r.memory.forget(held)
+				EventSuccessorStored.Log(log, "successor", held.successorID, "reason", "Lambda ends this process")
 				break
 			}
+			EventStoreFailed.Log(log, "error", err.Error())
 		}
 	}
 }

@@ -313,3 +313,33 @@ func TestFailureIsMeasured(t *testing.T) {
 	}
 	t.Error("no metric was logged")
 }
+
+// TestARetiredProcessStoresWhatItHolds is Lambda ending the process that holds
+// the only copy of the token, with notice.
+func TestARetiredProcessStoresWhatItHolds(t *testing.T) {
+	t.Parallel()
+	var denied atomic.Bool
+	denied.Store(true)
+	var a *account
+	var puts atomic.Int64
+	a = openAccount(t, sandbox.Options{Env: short(), SecretsManager: manager.Options{
+		RotationAttempts: 1,
+		Fault: func(operation, version string) *manager.Fault {
+			if operation != "PutSecretValue" || !denied.Load() || puts.Add(1) == 1 { // the first is the proof
+				return nil
+			}
+			if puts.Load() == 4 { // the process tries to store the token
+				denied.Store(false)
+				go a.Function.Retire()
+				return &manager.Fault{DropConnection: true}
+			}
+			return &manager.Fault{Code: "InternalServiceError"}
+		},
+	}})
+	a.rotate()
+	if successor := a.logged("successor"); !strings.HasPrefix(successor, "panther-successor-") {
+		t.Errorf("the token was not stored when the process was retired: %s", a.story())
+	}
+	a.rotate()
+	a.mustLive(a.current())
+}

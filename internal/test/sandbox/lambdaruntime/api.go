@@ -29,6 +29,19 @@ func (p *process) runtimeAPI(functionARN string) http.Handler {
 		p.serveAnswer(w, r, &answer{failure: failure})
 	})
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", p.serveInitError)
+	// The extensions API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html),
+	// as far as a runtime needs it that wants notice before it is ended.
+	mux.HandleFunc("POST /2020-01-01/extension/register", func(w http.ResponseWriter, _ *http.Request) {
+		p.wantsNotice.Store(true)
+		w.Header().Set("Lambda-Extension-Identifier", randomHex(16))
+		io.WriteString(w, `{}`)
+	})
+	mux.HandleFunc("GET /2020-01-01/extension/event/next", func(_ http.ResponseWriter, r *http.Request) {
+		select { // it registered for no event
+		case <-r.Context().Done():
+		case <-p.dead:
+		}
+	})
 	return mux
 }
 

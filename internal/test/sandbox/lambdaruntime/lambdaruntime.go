@@ -177,6 +177,20 @@ func (f *Function) Kill() int {
 	return len(processes)
 }
 
+// Retire ends all processes as Lambda ends those that it no longer needs: one
+// that registered an extension gets SIGTERM and 300 ms first. Lambda does so to
+// idle processes; to an invocation that runs, this is a crash. It returns their
+// number.
+func (f *Function) Retire() int {
+	f.mu.Lock()
+	processes := slices.Clone(f.processes)
+	f.mu.Unlock()
+	for _, p := range processes {
+		p.retire()
+	}
+	return len(processes)
+}
+
 // Close ends all processes like Kill, waits for the invocations that ran, and
 // leaves nothing behind. It may be called more than once; the error is always
 // nil.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -39,6 +40,8 @@ type process struct {
 	dead        chan struct{}       // closed when the binary has ended
 	exited      chan struct{}       // closed when, besides, its output is logged and its API is gone
 	exitCause   error               // how it ended; valid when exited is closed
+
+	wantsNotice atomic.Bool // it registered an extension
 
 	mu      sync.Mutex
 	current *invocation // the last one handed over
@@ -171,6 +174,22 @@ func (p *process) reap() {
 // ended.
 func (p *process) kill() {
 	p.cmd.Process.Kill()
+}
+
+// retireNotice is the time from SIGTERM to SIGKILL for a process that has an
+// internal extension alone
+// (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown).
+const retireNotice = 300 * time.Millisecond
+
+// retire ends the process as Lambda ends one that it no longer needs: with
+// notice, if it wants any.
+func (p *process) retire() {
+	if !p.wantsNotice.Load() {
+		p.endWithin(0)
+		return
+	}
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.endWithin(retireNotice)
 }
 
 // endWithin gives the process the time to exit by itself, kills it if it does
