@@ -47,7 +47,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 		flags.PrintDefaults()
 	}
 	options.Quirks(flags)
-	picture := flags.String("record", "", "write a moving picture (SVG) of what is shown to this `file`")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
@@ -59,14 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 	}
 
 	term := terminal.New(stdout, getenv)
-	var recording *terminal.Recording
-	if *picture != "" {
-		term, recording = terminal.Record(stdout)
-	}
 	err := rotate(ctx, term, options)
-	if err == nil && recording != nil {
-		err = write(*picture, recording)
-	}
 	switch {
 	case ctx.Err() != nil:
 		term.Printf("\nInterrupted. Everything that was started has ended.\n")
@@ -77,13 +69,4 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 		return 1
 	}
 	return 0
-}
-
-// write writes the picture to the file.
-func write(file string, recording *terminal.Recording) error {
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	return errors.Join(recording.WriteSVG(f, "make demo"), f.Close())
 }
