@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
+	"panther-token-rotation/internal/test/cmd/terminal"
 	"panther-token-rotation/internal/test/sandbox"
-	"panther-token-rotation/internal/test/sandbox/terminal"
 )
 
 const (

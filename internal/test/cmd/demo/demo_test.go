@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"panther-token-rotation/internal/test/cmd/terminal"
 	"panther-token-rotation/internal/test/sandbox"
-	"panther-token-rotation/internal/test/sandbox/terminal"
 )
 
 var update = flag.Bool("update", false, "write testdata/transcript.txt anew")

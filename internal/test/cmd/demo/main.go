@@ -14,8 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"panther-token-rotation/internal/test/cmd/terminal"
 	"panther-token-rotation/internal/test/sandbox"
-	"panther-token-rotation/internal/test/sandbox/terminal"
 )
 
 const usage = `Usage: make demo ARGS='[flags]'

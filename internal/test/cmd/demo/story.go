@@ -9,11 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"panther-token-rotation/internal/test/cmd/terminal"
 	"panther-token-rotation/internal/test/sandbox"
 	"panther-token-rotation/internal/test/sandbox/lambdaruntime"
 	"panther-token-rotation/internal/test/sandbox/panther"
 	"panther-token-rotation/internal/test/sandbox/secretsmanager"
-	"panther-token-rotation/internal/test/sandbox/terminal"
 )
 
 // story tells what happens in a rotation while it happens, and remembers what is

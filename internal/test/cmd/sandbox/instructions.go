@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"panther-token-rotation/internal/test/cmd/terminal"
 	"panther-token-rotation/internal/test/sandbox"
-	"panther-token-rotation/internal/test/sandbox/terminal"
 )
 
 // instructions are what to paste into another terminal. All commands work as

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"panther-token-rotation/internal/test/cmd/terminal"
 	"panther-token-rotation/internal/test/sandbox/secretsmanager"
-	"panther-token-rotation/internal/test/sandbox/terminal"
 )
 
 // journal prints what happens in the sandbox. It is safe for concurrent use.
