@@ -1,7 +1,6 @@
 // The benchmark measures what the function costs, each figure beside its
-// yardstick in the same run, and writes down which aims are met:
-// benchmarks.md, and rotation.svg, a timeline of one of the rotations that it
-// measured. Everything runs on 127.0.0.1.
+// yardstick in the same run, and writes down in benchmarks.md which aims are
+// met. Everything runs on 127.0.0.1.
 package main
 
 import (
@@ -19,7 +18,7 @@ import (
 
 const usage = `Usage: make bench ARGS='[flags]'
 
-Measures and writes benchmarks.md and rotation.svg. Exits with 0 if all aims are met, 1 if one is
+Measures and writes benchmarks.md. Exits with 0 if all aims are met, 1 if one is
 missed or the measuring failed, 3 if none is missed but one could not be measured, 130 if it was
 interrupted. With -quick, speeds are told but do not count: machines of CI are too busy for them. The Python to compare with is $BENCH_PYTHON, or else python3; it needs boto3.
 
@@ -73,8 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "The benchmark failed: %v.\n", err)
 		return exitMissed
 	}
-	fmt.Fprintf(stdout, "\n%s\nWritten: %s, %s\n", report.summary(),
-		filepath.Join(*dir, reportFile), filepath.Join(*dir, timelineFile))
+	fmt.Fprintf(stdout, "\n%s\nWritten: %s\n", report.summary(), filepath.Join(*dir, reportFile))
 	return report.exitCode()
 }
 
@@ -87,7 +85,6 @@ type bench struct {
 	function, hello string // binaries for this machine
 
 	rotations []rotation // those that memory and calls are taken from
-	slowest   rotation   // the last one with the longest propagation
 }
 
 // measure measures everything. It takes minutes, or one if quick.
@@ -113,7 +110,6 @@ func measure(ctx context.Context, quick bool, out io.Writer) (*report, error) {
 		{"peak memory", b.memory, false},
 		{"calls to Secrets Manager", b.calls, false},
 		{"outage", b.outage, false},
-		{"simulation", b.simulation, true},
 		{"many secrets, failing calls", b.manySecrets, false},
 	} {
 		started := time.Now()
@@ -128,7 +124,6 @@ func measure(ctx context.Context, quick bool, out io.Writer) (*report, error) {
 		}
 		r.figures = append(r.figures, figures...)
 	}
-	r.rotation = b.slowest
 	return r, nil
 }
 

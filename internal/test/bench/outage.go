@@ -34,9 +34,6 @@ func (b *bench) outage(ctx context.Context) (figures []figure, err error) {
 				return nil, fmt.Errorf("the new token was AWSCURRENT after %s, and it works after %s", r.outage(), propagation)
 			}
 			samples[i].add(r.outage().Seconds())
-			if propagation >= b.slowest.propagation {
-				b.slowest = r
-			}
 		}
 	}
 	for i, propagation := range propagations {

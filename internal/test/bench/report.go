@@ -8,10 +8,7 @@ import (
 	"time"
 )
 
-const (
-	reportFile   = "benchmarks.md"
-	timelineFile = "rotation.svg"
-)
+const reportFile = "benchmarks.md"
 
 // verdict is what became of an aim.
 type verdict string
@@ -64,11 +61,10 @@ func times(ratio float64) string { return fmt.Sprintf("%.2f ×", ratio) }
 
 // report is what a run of the benchmark found.
 type report struct {
-	quick    bool
-	date     time.Time
-	machine  string
-	figures  []figure
-	rotation rotation // for the timeline
+	quick   bool
+	date    time.Time
+	machine string
+	figures []figure
 }
 
 func (r *report) count(v verdict) (n int) {
@@ -108,12 +104,8 @@ func (r *report) summary() string {
 	return s + "."
 }
 
-// write writes both files into a folder.
+// write writes the report into a folder.
 func (r *report) write(dir string) error {
-	timeline := filepath.Join(dir, timelineFile)
-	if err := os.WriteFile(timeline, []byte(drawTimeline(&r.rotation)), 0o644); err != nil {
-		return err
-	}
 	return os.WriteFile(filepath.Join(dir, reportFile), []byte(r.markdown()), 0o644)
 }
 
@@ -139,16 +131,6 @@ func (r *report) markdown() string {
 	p("| --- | --- | --- | --- | --- | --- |")
 	for _, f := range r.figures {
 		p("| %s | %s | %s | %s | %s | %s |", f.name, f.ours, f.yardstick, f.ratio, f.aim, r.mark(f.verdict))
-	}
-
-	p("\n## One rotation\n")
-	p("One of those that were measured with P = %.0f s. Panther says that a new token takes 30 to 60 seconds; all but the\n"+
-		"waiting takes as long then as here.\n", r.rotation.propagation.Seconds())
-	p("![Timeline of a rotation: the four steps, their calls, and the outage](%s)\n", timelineFile)
-	p("| calls to Secrets Manager | function | AWS's template |")
-	p("| --- | --- | --- |")
-	for _, s := range r.rotation.steps {
-		p("| %s | %d | %d |", s.name, r.rotation.callsTo(toSecretsManager, s.name), templateCalls[s.name])
 	}
 
 	p("\n## What was measured\n")
@@ -194,8 +176,6 @@ const explanations = `- **Deployment zip** is what ` + "`make zip`" + ` makes. T
 - **Outage** is from the moment Panther is asked to rotate, when the old token dies, to the moment the new one is
   AWSCURRENT. P is how long Panther takes until a new token works. The aim is P and a second, and from P = 2 s on 1.15
   × P and a second.
-- **Explored rotations** are the simulation's runs: one world, one plan of faults, and all rotations until things
-  settled, per second of processor time, on one core. There is nothing to compare them with.
 - **Many secrets**: a tenth of the function's calls to Secrets Manager and to Panther fails: throttling, 5xx answers
   and broken connections, mostly before the call took effect, some after. Left out is one thing, an answer of
   rotateAPIToken that never arrives: Panther shows the token once, so it is lost, whoever calls; the function finds
