@@ -44,9 +44,9 @@ fuzz: ## Fuzz each target for FUZZ (30s)
 verify: ## Check against other people's software: SAM, Terraform, moto, the aws CLI
 	@.ci/verify/run
 
-# make verify installs boto3, too.
+# The Python baseline needs boto3, which make verify installs.
 bench: export BENCH_PYTHON ?= $(or $(wildcard .tools/emulator/bin/python),python3)
-bench: ## Measure, each figure beside its yardstick
+bench: ## Measure the function beside baselines; fail if a target is missed
 	@go build -o build/bench ./internal/test/bench && exec build/bench $(ARGS)
 
 BUILT = build

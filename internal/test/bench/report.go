@@ -1,22 +1,54 @@
 package main
 
 import (
+	"cmp"
+	_ "embed"
 	"fmt"
-	"os"
-	"path/filepath"
+	"math"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
 
-const reportFile = "benchmarks.md"
+// sample is one quantity, measured several times.
+type sample []float64
 
-// verdict is what became of an aim.
+// median is NaN if nothing was measured.
+func (s sample) median() float64 {
+	if len(s) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(s))
+	return (sorted[(len(s)-1)/2] + sorted[len(s)/2]) / 2
+}
+
+// in writes the median with its unit, and how far the values spread.
+func (s sample) in(unit string) string {
+	text := number(s.median()) + " " + unit
+	if least, most := slices.Min(s), slices.Max(s); least < most {
+		text += fmt.Sprintf(" (%s to %s)", number(least), number(most))
+	}
+	return text
+}
+
+func number(v float64) string {
+	if v >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+func times(ratio float64) string { return fmt.Sprintf("%.2f ×", ratio) }
+
+// verdict says whether a target was met.
 type verdict string
 
 const (
 	met         verdict = "met"
-	missed      verdict = "MISSED"
-	notMeasured verdict = "not measured"
+	missed      verdict = "**MISSED**"
+	notMeasured verdict = "**not measured**"
+	notCounted  verdict = "does not count"
 )
 
 func metIf(ok bool) verdict {
@@ -26,45 +58,40 @@ func metIf(ok bool) verdict {
 	return missed
 }
 
-// figure is one row of the report: a median beside its yardstick.
+// figure is one row of the report.
 type figure struct {
-	name      string
-	ours      string // with its unit
-	yardstick string
-	ratio     string
-	aim       string
-	verdict   verdict
-	isSpeed   bool // depends on what else the machine does
-	note      string
-	samples   []sample // what it was made from
+	name, ours, baseline, ratio, target string
+
+	verdict verdict
+	isSpeed bool // depends on what else the machine does
 }
 
-// timesAsMuch is a figure that may be so many times its yardstick. Nothing that is
-// compared so can be nothing: then it was not measured.
-func timesAsMuch(name, yardstick string, ours, theirs sample, aim float64) figure {
-	if !(ours.min() > 0 && theirs.min() > 0) {
-		return figure{name: name, ours: "–", yardstick: "not measured", ratio: "–", aim: fmt.Sprintf("at most %.1f ×", aim), verdict: notMeasured}
+// timesAsMuch is a figure whose target is a multiple of its baseline. Neither
+// side can be zero: then it was not measured.
+func timesAsMuch(name, unit, baseline string, ours, theirs sample, target float64) figure {
+	f := figure{name: name, ours: "–", baseline: "–", ratio: "–", verdict: notMeasured, target: fmt.Sprintf("at most %.1f ×", target)}
+	if ours.median() > 0 && theirs.median() > 0 {
+		ratio := ours.median() / theirs.median()
+		f.ours, f.baseline, f.ratio = ours.in(unit), theirs.in(unit)+", "+baseline, times(ratio)
+		f.verdict = metIf(ratio <= target)
 	}
-	ratio := ours.median() / theirs.median()
-	return figure{
-		name:      name,
-		ours:      ours.inShort(),
-		yardstick: theirs.inShort() + ", " + yardstick,
-		ratio:     times(ratio),
-		aim:       fmt.Sprintf("at most %.1f ×", aim),
-		verdict:   metIf(ratio <= aim),
-		samples:   []sample{ours, theirs},
-	}
+	return f
 }
 
-func times(ratio float64) string { return fmt.Sprintf("%.2f ×", ratio) }
-
-// report is what a run of the benchmark found.
+// report is the result of a run.
 type report struct {
 	quick   bool
-	date    time.Time
-	machine string
 	figures []figure
+}
+
+// add adds a figure and returns it with the verdict that is reported: a quick run
+// on a busy machine says little about speeds.
+func (r *report) add(f figure) figure {
+	if r.quick && f.isSpeed {
+		f.verdict = notCounted
+	}
+	r.figures = append(r.figures, f)
+	return f
 }
 
 func (r *report) count(v verdict) (n int) {
@@ -76,109 +103,44 @@ func (r *report) count(v verdict) (n int) {
 	return n
 }
 
-// exitCode is that of the worst figure. Few runs on a busy machine say little of
-// speeds.
 func (r *report) exitCode() int {
-	code := exitMet
-	for _, f := range r.figures {
-		switch {
-		case r.quick && f.isSpeed:
-		case f.verdict == missed:
-			return exitMissed
-		case f.verdict == notMeasured:
-			code = exitNotMeasured
-		}
+	switch {
+	case r.count(missed) > 0:
+		return exitMissed
+	case r.count(notMeasured) > 0:
+		return exitNotMeasured
 	}
-	return code
+	return exitMet
 }
 
-// summary says in a line how many aims were met.
+// summary says in a line how many targets are met.
 func (r *report) summary() string {
-	s := fmt.Sprintf("%d of %d aims are met", r.count(met), len(r.figures))
+	text := fmt.Sprintf("Of %d targets that count, %d are met", len(r.figures)-r.count(notCounted), r.count(met))
 	if n := r.count(missed); n > 0 {
-		s += fmt.Sprintf(", %d missed", n)
+		text += fmt.Sprintf(", %d missed", n)
 	}
 	if n := r.count(notMeasured); n > 0 {
-		s += fmt.Sprintf(", %d not measured", n)
+		text += fmt.Sprintf(", %d not measured", n)
 	}
-	return s + "."
+	if n := r.count(notCounted); n > 0 {
+		text += fmt.Sprintf(". Speeds do not count with -quick: %d", n)
+	}
+	return text + "."
 }
 
-// write writes the report into a folder.
-func (r *report) write(dir string) error {
-	return os.WriteFile(filepath.Join(dir, reportFile), []byte(r.markdown()), 0o644)
-}
+//go:embed benchmarks.md.tmpl
+var page string
 
-// markdown is the report as it is read.
 func (r *report) markdown() string {
-	var out strings.Builder
-	p := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
-
-	p("# Benchmarks\n")
-	p("Written by `make bench` on %s. %s\n", r.date.UTC().Format("2 January 2006"), r.summary())
-	p("- **Machine**: %s.", r.machine)
-	if r.quick {
-		p("- **To repeat**: `make bench ARGS=-quick`, which measures each figure a few times only, as here. `make bench` measures\n" +
-			"  more often, for some minutes.")
-	} else {
-		p("- **To repeat**: `make bench`, which takes some minutes, or `make bench ARGS=-quick`, which measures less often.")
-	}
-	p("- **Needs**: Go, and a Python with boto3 for the row of Python: `BENCH_PYTHON`, or else `python3`.")
-	p("- **How**: both sides of a comparison take turns in the same run, on 127.0.0.1, and medians are compared.\n" +
-		"  Absolute figures are this machine's, beside whatever else ran on it; compare the ratios.\n")
-
-	p("| figure | function | yardstick | function : yardstick | aim | |")
-	p("| --- | --- | --- | --- | --- | --- |")
+	var rows strings.Builder
 	for _, f := range r.figures {
-		p("| %s | %s | %s | %s | %s | %s |", f.name, f.ours, f.yardstick, f.ratio, f.aim, r.mark(f.verdict))
+		fmt.Fprintf(&rows, "| %s | %s | %s | %s | %s | %s |\n", f.name, f.ours, f.baseline, f.ratio, f.target, f.verdict)
 	}
-
-	p("\n## What was measured\n")
-	p("%s", explanations)
-	for _, f := range r.figures {
-		if f.note != "" {
-			p("%s\n", f.note)
-		}
-	}
-	p("## All figures\n")
-	p("The quartiles are what half of the runs lie between.\n")
-	p("| | unit | runs | least | quartiles | median | most |")
-	p("| --- | --- | --- | --- | --- | --- | --- |")
-	for _, f := range r.figures {
-		for _, s := range f.samples {
-			p("| %s | %s | %d | %s | %s to %s | **%s** | %s |", s.name, s.unit, len(s.values), number(s.min()),
-				number(s.quantile(0.25)), number(s.quantile(0.75)), number(s.median()), number(s.max()))
-		}
-	}
-	return out.String()
+	cpu := cmp.Or(procField("/proc/cpuinfo", "model name"), "unknown CPU")
+	return strings.NewReplacer(
+		"{date}", time.Now().UTC().Format("2 January 2006"),
+		"{summary}", r.summary(),
+		"{machine}", fmt.Sprintf("%d cores, %s, %s/%s, %s", runtime.NumCPU(), cpu, runtime.GOOS, runtime.GOARCH, runtime.Version()),
+		"{rows}", rows.String(),
+	).Replace(page)
 }
-
-func (r *report) mark(v verdict) string {
-	if v == met {
-		return string(v)
-	}
-	return "**" + string(v) + "**"
-}
-
-// explanations say what the rows of the report mean.
-const explanations = `- **Deployment zip** is what ` + "`make zip`" + ` makes. The same sources make the same bytes, so it is measured once.
-- **Cold start** is the time from the start of the process to its first request for an invocation, which Lambda calls
-  init. Hello-world is ` + "`internal/test/bench/hello`" + `, built with the same flags and the same version of aws-lambda-go.
-  Python runs the imports of AWS's [template for rotation functions][template], makes its client, and asks for an
-  invocation, too; what Lambda's own runtime for Python imports before that is left out. A first start of each, which
-  fills caches, does not count.
-- **Peak memory** is the kernel's count (VmHWM) for the process after a whole rotation in the sandbox, or after as
-  many invocations of hello-world. About three quarters of both are pages of the binary that were used.
-- **Calls to Secrets Manager** are those of the function. Those of the template are counted in its source, for the
-  same job: Panther makes the token, so GetRandomPassword and what would be done in setSecret are left out, and
-  testSecret reads the new version. Earlier forms of it leave AWSPENDING where it was, and make one call less. The
-  function's ten include the write that changes nothing and shows that storing is allowed.
-- **Outage** is from the moment Panther is asked to rotate, when the old token dies, to the moment the new one is
-  AWSCURRENT. P is how long Panther takes until a new token works. The aim is P and a second, and from P = 2 s on 1.15
-  × P and a second.
-- **Many secrets**: a tenth of the function's calls to Secrets Manager and to Panther fails: throttling, 5xx answers
-  and broken connections, mostly before the call took effect, some after. Left out is one thing, an answer of
-  rotateAPIToken that never arrives: Panther shows the token once, so it is lost, whoever calls; the function finds
-  that out and says so. A rotation that failed is started again with rotate-secret, ten times at most.
-
-[template]: ` + templateSource + "\n"

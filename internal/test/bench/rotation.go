@@ -2,172 +2,206 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"panther-token-rotation/internal/test/sandbox"
 	"panther-token-rotation/internal/test/sandbox/panther"
 	"panther-token-rotation/internal/test/sandbox/secretsmanager"
 )
 
-// rotation is one that was measured, from RotateSecret to its success.
-type rotation struct {
-	propagation time.Duration
-	coldStart   time.Duration
-	steps       []step
-	calls       []call
-	peakMemory  int // of the function's process, in kB; 0 if it is not known
-
-	// died is when Panther was asked to rotate, and so let the old token die;
-	// current when the new one, which works by then, was AWSCURRENT.
-	died, current time.Time
-}
-
-// step is one of the four.
-type step struct {
-	name     string
-	from, to time.Time
-}
-
-// call is one that the function made. Its times are those of the other side.
-type call struct {
-	step             string
-	service          service
-	operation        string
-	from, to         time.Time
-	refused, ignored bool
-	stages           []string
-}
-
-type service string
-
 const (
-	toSecretsManager service = "Secrets Manager"
-	toPanther        service = "Panther"
+	stepsOfRotation = 4
+
+	memoryTarget = 1.5 // times hello-world's, at most
+	callsTarget  = 12  // at most
+
+	// templateCalls is what AWS's template calls for the same job, by its source.
+	// DescribeSecret: 1 in each step. createSecret: GetSecretValue of AWSCURRENT
+	// and of the new version, PutSecretValue; no GetRandomPassword, because
+	// Panther makes the token. testSecret: GetSecretValue. finishSecret:
+	// DescribeSecret again, UpdateSecretVersionStage for each of two labels.
+	templateCalls = 4 + 3 + 1 + 3
 )
 
-// outage is how long AWSCURRENT held no working token.
-func (r *rotation) outage() time.Duration { return r.current.Sub(r.died) }
+// memoryAndCalls compares the peak of resident memory over a whole rotation with
+// that of hello-world over as many invocations. It counts the calls to Secrets
+// Manager in the same rotations.
+func (b *bench) memoryAndCalls(ctx context.Context) ([]figure, error) {
+	var ours, hello, calls sample
+	for range b.rounds(15, 3) {
+		r, err := b.rotateOnce(ctx, time.Second) // testSecret asks Panther several times
+		if err != nil {
+			return nil, err
+		}
+		_, peak, err := invoke(ctx, b.hello, stepsOfRotation)
+		if err != nil {
+			return nil, err
+		}
+		ours = append(ours, float64(r.peakMemory)/1024)
+		hello = append(hello, float64(peak)/1024)
+		calls = append(calls, float64(r.calls))
+	}
+	return []figure{
+		timesAsMuch("peak memory over a whole rotation", "MiB", "hello-world, four invocations", ours, hello, memoryTarget),
+		{
+			name:     "calls to Secrets Manager in a whole rotation",
+			ours:     calls.in("calls"),
+			baseline: fmt.Sprintf("%d, AWS's template for the same job", templateCalls),
+			ratio:    times(calls.median() / templateCalls),
+			target:   fmt.Sprintf("at most %d", callsTarget),
+			verdict:  metIf(calls.median() <= callsTarget),
+		},
+	}, nil
+}
 
-// callsTo counts the calls in a step, in all steps if it is empty.
-func (r *rotation) callsTo(s service, step string) (n int) {
-	for _, c := range r.calls {
-		if c.service == s && (step == "" || c.step == step) {
-			n++
+// outage measures how long AWSCURRENT holds no working token.
+func (b *bench) outage(ctx context.Context) (figures []figure, err error) {
+	for _, c := range []struct{ propagation, target time.Duration }{
+		{0, time.Second}, {2 * time.Second, 3300 * time.Millisecond}, {10 * time.Second, 12500 * time.Millisecond},
+	} {
+		p, target := c.propagation.Seconds(), c.target.Seconds()
+		var s sample
+		for range b.rounds(5, 1) {
+			r, err := b.rotateOnce(ctx, c.propagation)
+			if err != nil {
+				return nil, err
+			}
+			if r.outage < c.propagation {
+				return nil, fmt.Errorf("the new token was AWSCURRENT after %s, but it works after %s", r.outage, c.propagation)
+			}
+			s = append(s, r.outage.Seconds())
+		}
+		figures = append(figures, figure{
+			name:     fmt.Sprintf("outage at P = %.0f s", p),
+			ours:     s.in("s"),
+			baseline: fmt.Sprintf("P itself, %.0f s", p),
+			ratio:    fmt.Sprintf("P + %.3f s", s.median()-p),
+			target:   fmt.Sprintf("at most %.1f s", target),
+			verdict:  metIf(s.median() <= target),
+		})
+	}
+	return figures, nil
+}
+
+// rotation is what was measured of one.
+type rotation struct {
+	calls      int // to Secrets Manager
+	peakMemory int // of the function's process, in kB; 0 if unknown
+	outage     time.Duration
+}
+
+// rotateOnce rotates one secret in a new sandbox and checks the result.
+func (b *bench) rotateOnce(ctx context.Context, propagation time.Duration) (r rotation, err error) {
+	var mu sync.Mutex
+	var calls int
+	var current time.Time // when the new token became AWSCURRENT
+	o := sandbox.Options{Binary: b.function}
+	o.Panther.PropagationDelay = propagation
+	o.SecretsManager.OnCall = func(c secretsmanager.Call) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.Operation == "CreateSecret" || c.Operation == "RotateSecret" {
+			return // called by the benchmark
+		}
+		calls++
+		if c.Operation == "UpdateSecretVersionStage" && c.ErrorCode == "" {
+			current = c.Time.Add(c.Duration)
 		}
 	}
-	return n
-}
-
-// rotateOnce rotates one secret in a sandbox of its own, whose Panther takes so
-// long until a new token works, and makes sure that the new token is in place.
-func (b *bench) rotateOnce(ctx context.Context, propagation time.Duration) (r rotation, err error) {
-	rec := &recorder{rotation: rotation{propagation: propagation}}
-	a, err := openAccount(ctx, sandbox.Options{
-		Binary:         b.function,
-		Log:            rec.logged,
-		Panther:        panther.Options{PropagationDelay: propagation, OnCall: rec.pantherCalled},
-		SecretsManager: secretsmanager.Options{OnCall: rec.secretsManagerCalled, OnEvent: rec.happened},
-	})
+	a, err := openAccount(ctx, o)
 	if err != nil {
 		return rotation{}, err
 	}
-	defer func() { err = errors.Join(err, a.close()) }()
+	defer func() { err = errors.Join(err, a.Close()) }()
 
-	arn, before, err := a.createSecret(ctx, "bench")
+	s, err := a.createSecret(ctx, "bench")
 	if err != nil {
 		return rotation{}, err
 	}
-	if err := a.rotateSecret(ctx, arn); err != nil {
+	if err := errors.Join(a.rotateSecret(ctx, s), a.SecretsManager.AwaitIdle(ctx)); err != nil {
 		return rotation{}, err
 	}
-	if err := a.SecretsManager.AwaitIdle(ctx); err != nil {
+	mu.Lock()
+	r.calls = calls // before checkRotated adds one
+	end := current
+	mu.Unlock()
+	r.peakMemory = peakMemory(b.function)
+	if err := a.checkRotated(ctx, s); err != nil {
 		return rotation{}, err
 	}
-	peak := peakMemory(b.function) // as long as the process waits for more to do
-	if err := a.checkRotated(ctx, arn, before); err != nil {
-		return rotation{}, err
+	for _, c := range a.Panther.Calls() {
+		if c.Rotated {
+			r.outage = end.Sub(c.Time)
+		}
 	}
-	return rec.result(peak)
+	if r.calls < stepsOfRotation || r.outage <= 0 {
+		return rotation{}, fmt.Errorf("the rotation was not observed: %+v", r)
+	}
+	return r, nil
 }
 
-// recorder notes a rotation while it happens. The stand-ins call it, each from
-// goroutines of its own.
-type recorder struct {
-	mu       sync.Mutex
-	rotation rotation
-	step     string // that runs; empty before and after
-	failure  error
+// account is a sandbox with a client of its Secrets Manager.
+type account struct {
+	*sandbox.Sandbox
+	client *sdk.Client
 }
 
-func (r *recorder) result(peakMemory int) (rotation, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.failure != nil || r.rotation.current.IsZero() || len(r.rotation.steps) != 4 {
-		return rotation{}, fmt.Errorf("a rotation without faults did not go through at once: %v", r.failure)
+// secret is a secret and the token that it was created with.
+type secret struct{ arn, token string }
+
+const tokenKey = "PANTHER_API_TOKEN"
+
+func openAccount(ctx context.Context, o sandbox.Options) (*account, error) {
+	box, err := sandbox.Start(ctx, o)
+	if err != nil {
+		return nil, err
 	}
-	r.rotation.peakMemory = peakMemory
-	slices.SortFunc(r.rotation.calls, func(a, b call) int { return a.from.Compare(b.from) })
-	return r.rotation, nil
+	return &account{box, sdk.New(sdk.Options{
+		Region:       box.Region,
+		BaseEndpoint: &box.SecretsManagerURL,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "bench", SecretAccessKey: "bench"}, nil
+		}),
+	})}, nil
 }
 
-func (r *recorder) happened(e secretsmanager.Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch e.Name {
-	case "StepStarted":
-		r.step = e.Step
-	case "StepSucceeded":
-		r.step = ""
-		r.rotation.steps = append(r.rotation.steps, step{e.Step, e.Time.Add(-e.Duration), e.Time})
-	case "StepFailed", "RotationFailed":
-		r.failure = e.Err
+func (a *account) createSecret(ctx context.Context, name string) (secret, error) {
+	token := a.Panther.NewToken(name)
+	value := fmt.Sprintf(`{"owner":"detection engineering",%q:%q}`, tokenKey, token)
+	created, err := a.client.CreateSecret(ctx, &sdk.CreateSecretInput{Name: &name, SecretString: &value})
+	if err != nil {
+		return secret{}, err
 	}
+	return secret{*created.ARN, token}, nil
 }
 
-func (r *recorder) secretsManagerCalled(c secretsmanager.Call) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.step == "" || c.Operation == "RotateSecret" {
-		return // the benchmark's own
-	}
-	end := c.Time.Add(c.Duration)
-	r.rotation.calls = append(r.rotation.calls, call{
-		step: r.step, service: toSecretsManager, operation: c.Operation, from: c.Time, to: end,
-		refused: c.ErrorCode != "", ignored: c.Ignored, stages: c.Stages,
-	})
-	if c.Operation == "UpdateSecretVersionStage" && c.ErrorCode == "" {
-		r.rotation.current = end
-	}
+func (a *account) rotateSecret(ctx context.Context, s secret) error {
+	_, err := a.client.RotateSecret(ctx, &sdk.RotateSecretInput{SecretId: &s.arn, RotationLambdaARN: aws.String(a.Function.ARN())})
+	return err
 }
 
-func (r *recorder) pantherCalled(c panther.Call) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.rotation.calls = append(r.rotation.calls, call{
-		step: r.step, service: toPanther, operation: string(c.Operation), from: c.Time, to: time.Now(),
-		refused: c.Status != http.StatusOK,
-	})
-	if c.Rotated {
-		r.rotation.died = c.Time
+// checkRotated returns an error unless AWSCURRENT holds a new, living token.
+func (a *account) checkRotated(ctx context.Context, s secret) error {
+	out, err := a.client.GetSecretValue(ctx, &sdk.GetSecretValueInput{SecretId: &s.arn})
+	if err != nil {
+		return err
 	}
-}
-
-// logged takes the cold start from Lambda's log.
-func (r *recorder) logged(line string) {
-	_, after, found := strings.Cut(line, "Init Duration: ")
-	if !found {
-		return
+	var value map[string]string
+	if err := json.Unmarshal([]byte(*out.SecretString), &value); err != nil {
+		return err
 	}
-	took, err := time.ParseDuration(strings.ReplaceAll(strings.TrimSpace(after), " ", ""))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err == nil {
-		r.rotation.coldStart = took
+	if status := a.Panther.Status(value[tokenKey]); status != panther.Living {
+		return fmt.Errorf("%s: the token of AWSCURRENT is %s", s.arn, status)
 	}
+	if value[tokenKey] == s.token {
+		return fmt.Errorf("%s: the token was not rotated", s.arn)
+	}
+	return nil
 }
