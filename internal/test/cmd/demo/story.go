@@ -83,9 +83,7 @@ func (s *story) happened(e secretsmanager.Event) {
 	case "StepFailed":
 		s.tellRefusals()
 		s.printf("  %s %s\n", s.term.Dim("└ "+inShort(e.Duration)+","), s.term.Bad("failed:"))
-		for _, line := range wrap(reason(e.Err), 94) {
-			s.printf("    %s\n", line)
-		}
+		s.printf("    %s\n", reason(e.Err))
 		s.step, s.failed = "", true
 	case "RotationSucceeded":
 		s.printf("\n  At the end Secrets Manager takes AWSPENDING off version 2. It all took %s.\n", inShort(e.Duration))
@@ -246,21 +244,4 @@ func (s *story) printf(format string, args ...any) {
 	if !s.silent {
 		s.term.Printf(format, args...)
 	}
-}
-
-// wrap breaks text into lines of at most width characters, where words allow it.
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && terminal.Width(line)+1+terminal.Width(word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return append(lines, line)
 }

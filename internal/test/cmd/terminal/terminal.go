@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"unicode/utf8"
 )
 
 // Terminal is an output. It is not safe for concurrent use.
@@ -58,9 +57,6 @@ func (t *Terminal) clear() {
 func Pad(text string, width int) string {
 	return fmt.Sprintf("%-*s", width, text)
 }
-
-// Width is the width of text on the screen, in characters.
-func Width(text string) int { return utf8.RuneCountInString(text) }
 
 // Bold is for headings.
 func (t *Terminal) Bold(text string) string { return t.paint("1", text) }
