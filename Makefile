@@ -46,7 +46,7 @@ verify: ## Check against other people's software: SAM, Terraform, moto, the aws 
 
 # The Python baseline needs boto3, which make verify installs.
 bench: export BENCH_PYTHON ?= $(or $(wildcard .tools/emulator/bin/python),python3)
-bench: ## Measure the function beside baselines; fail if a target is missed
+bench: ## Compare the function with baselines; fail if a target is missed
 	@go build -o build/bench ./internal/test/bench && exec build/bench $(ARGS)
 
 BUILT = build

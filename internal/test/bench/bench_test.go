@@ -77,7 +77,7 @@ func TestTargetAppliesToTheRatioOfMedians(t *testing.T) {
 func TestWithoutPython(t *testing.T) {
 	t.Setenv("BENCH_PYTHON", filepath.Join(t.TempDir(), "python"))
 	path, version := findPython(t.Context())
-	if f := besidePython(sample{1}, sample{}, version); path != "" || f.verdict != notMeasured {
+	if f := comparedWithPython(sample{1}, sample{}, version); path != "" || f.verdict != notMeasured {
 		t.Errorf("%q, %+v", path, f)
 	}
 }

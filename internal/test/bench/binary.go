@@ -125,7 +125,7 @@ func (b *bench) coldStart(ctx context.Context) ([]figure, error) {
 	f := timesAsMuch("cold start (process start on this machine, not Lambda's cold start)", "ms", "hello-world on aws-lambda-go",
 		samples[b.function], samples[b.hello], coldStartTarget)
 	f.isSpeed = true
-	return []figure{f, besidePython(samples[b.function], samples[script], version)}, nil
+	return []figure{f, comparedWithPython(samples[b.function], samples[script], version)}, nil
 }
 
 // processStart returns the milliseconds from the start of the process to its
@@ -185,8 +185,8 @@ func procField(file, name string) string {
 	return ""
 }
 
-func besidePython(ours, python sample, version string) figure {
-	f := figure{name: "cold start, beside Python (the same process start)", ours: ours.in("ms"), isSpeed: true,
+func comparedWithPython(ours, python sample, version string) figure {
+	f := figure{name: "cold start, compared with Python (the same process start)", ours: ours.in("ms"), isSpeed: true,
 		target: fmt.Sprintf("at least %d × as fast", pythonTarget)}
 	if len(python) == 0 {
 		f.baseline, f.ratio, f.verdict = "not measured: no Python with boto3", "–", notMeasured

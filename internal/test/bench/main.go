@@ -1,4 +1,4 @@
-// The benchmark measures what the function costs, each figure beside its
+// The benchmark measures what the function costs, compares each figure with a
 // baseline, and writes benchmarks.md. Everything runs on 127.0.0.1.
 package main
 

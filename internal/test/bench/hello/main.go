@@ -1,4 +1,4 @@
-// The hello-world that the benchmark measures the function against: the least
+// The hello-world that the benchmark compares the function with: the least
 // that a Lambda function in Go on aws-lambda-go can be.
 package main
 
