@@ -33,6 +33,12 @@ func (inv *invocation) finishSecret(ctx context.Context) error {
 		return err
 	}
 
+	return inv.moveCurrent(ctx, d, pending)
+}
+
+// moveCurrent moves AWSCURRENT, and retries until shortly before Lambda's
+// deadline: with one token, readers have none until it is done.
+func (inv *invocation) moveCurrent(ctx context.Context, d Description, pending Version) error {
 	wait := newBackoff()
 	for attempt := 1; ; attempt++ {
 		from := d.labelled(LabelCurrent)
@@ -47,6 +53,7 @@ func (inv *invocation) finishSecret(ctx context.Context) error {
 		if !wait.pause(ctx, 0) {
 			return inv.storeFailed("cannot move AWSCURRENT to the new version", err)
 		}
+		var done bool
 		if d, done, err = inv.look(ctx); err != nil {
 			return err
 		}

@@ -104,6 +104,12 @@ func (inv *invocation) verifyPending(ctx context.Context, next nextToken, known 
 	case known[current]:
 		return inv.fail(NotRotating, "AWSPENDING was taken off the version; the new token is in version "+next.successorID, nil)
 	}
+	return inv.makeWay(ctx, next, current, at)
+}
+
+// makeWay is for a value that somebody put during this rotation, in version
+// current. The new token is stored beside it, unless theirs has it already.
+func (inv *invocation) makeWay(ctx context.Context, next nextToken, current string, at place) error {
 	theirs, err := inv.read(ctx, current)
 	if err != nil && !errors.Is(err, ErrNoValue) && !errors.Is(err, secret.ErrBinary) {
 		return inv.storeFailed("cannot read the value that was put during this rotation", err)
