@@ -22,19 +22,37 @@ import (
 const (
 	secretName = "acme/panther"
 	tokenKey   = "PANTHER_API_TOKEN"
+	standbyKey = "PANTHER_API_TOKEN_STANDBY"
 )
 
-// secretValue is a JSON object as people leave them behind: a program that
-// decodes it and encodes it again cannot help but change it.
-const secretValue = `{
+// form is a secret with one token, or with two in turn. Its value is a JSON
+// object as people leave them behind: a program that decodes and encodes it
+// changes more than the token.
+type form struct {
+	value           string
+	tokens          int
+	replaced, fresh string // what the rotation does
+	held, then      string // what the two versions hold
+}
+
+var oneToken = form{tokens: 1, replaced: "token 1", fresh: "token 2", held: "token 1", then: "token 2", value: `{
     "owner" : "detection engineering",
     "PANTHER_API_TOKEN":   "‹token 1›",
   "retries":1.50e1,  "note": "caf\u00e9 \/ as typed" ,
-    "contact" : null }`
+    "contact" : null }`}
+
+var twoTokens = form{tokens: 2, replaced: "token 2", fresh: "token 3", held: "tokens 1 and 2", then: "tokens 3 and 1", value: `{
+    "owner" : "detection engineering",
+    "PANTHER_API_TOKEN":   "‹token 1›",
+    "PANTHER_API_TOKEN_STANDBY" : "‹token 2›",
+  "retries":1.50e1,  "note": "caf\u00e9 \/ as typed" ,
+    "contact" : null }`}
 
 // demo is one run of it.
 type demo struct {
 	options sandbox.Options
+	form    form
+	reader  *reader
 	term    *terminal.Terminal
 	story   *story
 	box     *sandbox.Sandbox
@@ -50,8 +68,8 @@ type secretState struct {
 
 // rotate builds and starts everything, has the token rotated and checks the
 // outcome. The error says why that failed, or that a check did.
-func rotate(ctx context.Context, term *terminal.Terminal, options sandbox.Options) error {
-	d := newDemo(term, options)
+func rotate(ctx context.Context, term *terminal.Terminal, options sandbox.Options, f form) error {
+	d := newDemo(term, options, f)
 	defer d.close()
 
 	term.Printf("%s\n", term.Bold("Rotating a Panther API token in AWS Secrets Manager"))
@@ -80,14 +98,17 @@ func rotate(ctx context.Context, term *terminal.Terminal, options sandbox.Option
 	return nil
 }
 
-func newDemo(term *terminal.Terminal, options sandbox.Options) *demo {
-	return &demo{options: options, term: term, story: newStory(term, options), http: &http.Client{
+func newDemo(term *terminal.Terminal, options sandbox.Options, f form) *demo {
+	return &demo{options: options, form: f, term: term, story: newStory(term, options, f), http: &http.Client{
 		Transport: &http.Transport{},
 		Timeout:   10 * time.Second,
 	}}
 }
 
 func (d *demo) close() {
+	if d.reader != nil {
+		d.reader.stop()
+	}
 	if d.box != nil {
 		d.box.Close()
 	}
@@ -124,19 +145,31 @@ func (d *demo) start(ctx context.Context) error {
 }
 
 func (d *demo) createSecret(ctx context.Context) (secretState, error) {
-	token := d.box.Panther.NewToken("rotation demo")
+	value := d.form.value
+	for i := range d.form.tokens {
+		name := fmt.Sprintf("token %d", i+1)
+		value = strings.Replace(value, "‹"+name+"›", d.box.Panther.NewToken(name), 1)
+	}
 	created, err := d.sdk.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
 		Name:         aws.String(secretName),
-		SecretString: aws.String(strings.Replace(secretValue, "‹token 1›", token, 1)),
+		SecretString: &value,
 	})
 	if err != nil {
 		return secretState{}, err
 	}
 	d.story.begin(aws.ToString(created.VersionId))
 
-	d.term.Printf("%s\n  %s is a JSON object. Of all its bytes, only those of the token may change:\n\n", d.term.Bold("The secret"), secretName)
-	for line := range strings.Lines(secretValue) {
-		d.term.Printf("  %s\n", strings.Replace(strings.TrimRight(line, "\n"), "‹token 1›", d.term.Marked("‹token 1›"), 1))
+	d.term.Printf("%s\n", d.term.Bold("The secret"))
+	if d.form.tokens == 2 {
+		d.term.Printf("  %s holds two API tokens. Readers use the first. A rotation replaces the second, the\n  standby, and then they change places. Only the bytes of the tokens may change:\n\n", secretName)
+	} else {
+		d.term.Printf("  %s holds one API token. Only its bytes may change:\n\n", secretName)
+	}
+	for line := range strings.Lines(d.form.value) {
+		for _, mark := range []string{"‹token 1›", "‹token 2›"} {
+			line = strings.Replace(line, mark, d.term.Marked(mark), 1)
+		}
+		d.term.Printf("  %s\n", strings.TrimRight(line, "\n"))
 	}
 	return d.look(ctx)
 }
@@ -144,6 +177,9 @@ func (d *demo) createSecret(ctx context.Context) (secretState, error) {
 // rotateSecret starts the rotation and waits for its end, while the story is
 // told.
 func (d *demo) rotateSecret(ctx context.Context) error {
+	d.reader = startReader(d.box)
+	defer d.reader.stop()
+	d.story.reader = d.reader
 	_, err := d.sdk.RotateSecret(ctx, &secretsmanager.RotateSecretInput{
 		SecretId:          aws.String(secretName),
 		RotationLambdaARN: aws.String(d.box.Function.ARN()),
@@ -157,7 +193,7 @@ func (d *demo) rotateSecret(ctx context.Context) error {
 	for {
 		select {
 		case err := <-d.story.ended:
-			return err
+			return errors.Join(err, sleep(ctx, 300*time.Millisecond)) // the reader goes on
 		case <-tick.C:
 			d.story.tick()
 		case <-ctx.Done():
@@ -230,7 +266,7 @@ func labelled(all map[string][]string, label string) string {
 
 // check finds out whether the rotation did all it should.
 func (d *demo) check(ctx context.Context, before, after secretState) error {
-	oldToken, newToken := tokenIn(before.current), tokenIn(after.current)
+	oldToken, newToken := d.replacedToken(before.current), tokenIn(after.current, tokenKey)
 	if err := d.awaitGrace(ctx); err != nil {
 		return err
 	}
@@ -241,6 +277,12 @@ func (d *demo) check(ctx context.Context, before, after secretState) error {
 	newStatus, err := d.ask(ctx, newToken)
 	if err != nil {
 		return err
+	}
+	standbyStatus := 0
+	if d.form.tokens == 2 {
+		if standbyStatus, err = d.ask(ctx, tokenIn(after.current, standbyKey)); err != nil {
+			return err
+		}
 	}
 	logged, leak := d.story.searchLog(d.box.Panther.Issued())
 
@@ -258,15 +300,21 @@ func (d *demo) check(ctx context.Context, before, after secretState) error {
 		d.term.Printf("  %s %s\n", mark, what)
 	}
 	check(oldStatus == http.StatusUnauthorized || oldStatus == http.StatusForbidden,
-		"Panther refuses token 1", fmt.Sprintf("HTTP %d", oldStatus))
+		"Panther refuses "+d.form.replaced, fmt.Sprintf("HTTP %d", oldStatus))
 	check(newStatus == http.StatusOK,
-		"Panther accepts token 2, as AWSCURRENT has it", fmt.Sprintf("HTTP %d", newStatus))
+		"Panther accepts "+d.form.fresh+", as AWSCURRENT has it", fmt.Sprintf("HTTP %d", newStatus))
+	if d.form.tokens == 2 {
+		check(standbyStatus == http.StatusOK && tokenIn(after.current, standbyKey) == tokenIn(before.current, tokenKey),
+			"Panther accepts token 1, which is the standby now", fmt.Sprintf("HTTP %d", standbyStatus))
+		accepted, asked := d.reader.count()
+		check(asked > 0 && accepted == asked, "a reader never noticed the rotation", fmt.Sprintf("%d of %d requests accepted", accepted, asked))
+	}
 	check(labelled(after.labels, "AWSCURRENT") == d.story.new, "AWSCURRENT is on version 2", "")
 	check(labelled(after.labels, "AWSPREVIOUS") == d.story.old && after.previous == before.current,
 		"AWSPREVIOUS is on version 1, which is unchanged", "")
 	check(labelled(after.labels, "AWSPENDING") == "", "AWSPENDING is on no version", "")
-	check(newToken != "" && strings.Replace(before.current, oldToken, newToken, 1) == after.current,
-		"the rest of the JSON secret is the same, byte for byte", fmt.Sprintf("%d bytes", len(before.current)-len(oldToken)))
+	check(newToken != "" && d.rest(before.current) == d.rest(after.current),
+		"the rest of the JSON secret is the same, byte for byte", fmt.Sprintf("%d bytes", len(d.rest(after.current))))
 	check(!leak, "the function's log has no token in it, nor part of one", fmt.Sprintf("%d lines", logged))
 	if failed > 0 {
 		return fmt.Errorf("%d of these checks failed", failed)
@@ -274,12 +322,30 @@ func (d *demo) check(ctx context.Context, before, after secretState) error {
 	return nil
 }
 
-func tokenIn(secret string) string {
+// replacedToken returns the token that a rotation replaces.
+func (d *demo) replacedToken(value string) string {
+	if d.form.tokens == 2 {
+		return tokenIn(value, standbyKey)
+	}
+	return tokenIn(value, tokenKey)
+}
+
+// rest returns a value without its tokens.
+func (d *demo) rest(value string) string {
+	for _, key := range []string{tokenKey, standbyKey} {
+		if token := tokenIn(value, key); token != "" {
+			value = strings.Replace(value, token, "", 1)
+		}
+	}
+	return value
+}
+
+func tokenIn(secret, key string) string {
 	var object map[string]any
 	if json.Unmarshal([]byte(secret), &object) != nil {
 		return ""
 	}
-	token, _ := object[tokenKey].(string)
+	token, _ := object[key].(string)
 	return token
 }
 
@@ -287,7 +353,7 @@ func tokenIn(secret string) string {
 func (d *demo) awaitGrace(ctx context.Context) error {
 	end := d.story.switched.Add(d.options.Panther.OldTokenGrace)
 	if time.Now().Before(end) {
-		d.term.Printf("\nPanther still takes token 1, for another %s of its grace.\n", inShort(time.Until(end)))
+		d.term.Printf("\nPanther still takes %s, for another %s of its grace.\n", d.form.replaced, inShort(time.Until(end)))
 	}
 	return sleep(ctx, time.Until(end))
 }
@@ -320,15 +386,10 @@ func (d *demo) ask(ctx context.Context, token string) (int, error) {
 // showCosts says what the rotation cost.
 func (d *demo) showCosts() {
 	s, p := d.story, d.options.Panther
-	outage := max(s.moved.Sub(s.switched)-p.OldTokenGrace, 0)
-	d.term.Printf("\n%d calls to Secrets Manager, %d to Panther. ", s.calls, s.pantherCalls)
-	switch {
-	case outage == 0:
-		d.term.Printf("AWSCURRENT held a working token all the time.\n")
-	case outage > p.PropagationDelay && p.PropagationDelay > 0 && p.OldTokenGrace == 0:
-		d.term.Printf("AWSCURRENT held no working token for %s,\n%s of it Panther's propagation.\n", inShort(outage), inShort(p.PropagationDelay))
-	default:
-		d.term.Printf("AWSCURRENT held no working token for %s.\n", inShort(outage))
+	accepted, asked := d.reader.count()
+	d.term.Printf("\n%d calls to Secrets Manager, %d to Panther. %d of %d requests of the reader were accepted.\n", s.calls, s.pantherCalls, accepted, asked)
+	if outage := max(s.moved.Sub(s.switched)-p.OldTokenGrace, 0); d.form.tokens == 1 && outage > 0 {
+		d.term.Printf("AWSCURRENT held no working token for %s. With two tokens there is no such time: make demo\n", inShort(outage))
 	}
 	d.term.Printf("%s To try it by hand, with the aws CLI: make sandbox\n", d.term.Good("All of this was checked and is true."))
 }

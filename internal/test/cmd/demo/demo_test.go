@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ import (
 	"panther-token-rotation/internal/test/sandbox"
 )
 
-var update = flag.Bool("update", false, "write testdata/transcript.txt anew")
+var update = flag.Bool("update", false, "write the transcripts in testdata anew")
 
 func noVariables(string) string { return "" }
 
@@ -44,6 +45,7 @@ func settled(transcript string) string {
 		{`\d+(\.\d+)? (ms|s)\b`, "0 s"},
 		{`401, (once|twice|\d+ times)`, "401, N times"},
 		{`\d+ to Panther`, "N to Panther"},
+		{`(\d+) of (\d+) requests`, "N of M requests"},
 		{`[0-9a-f]{8}…`, "01234567…"},
 	} {
 		transcript = regexp.MustCompile(varying.form).ReplaceAllString(transcript, varying.settled)
@@ -51,13 +53,24 @@ func settled(transcript string) string {
 	return transcript
 }
 
-func TestTranscript(t *testing.T) {
+func TestTranscripts(t *testing.T) {
+	for name, args := range map[string][]string{"transcript.txt": nil, "single.txt": {"-single"}} {
+		t.Run(name, func(t *testing.T) { testTranscript(t, name, args) })
+	}
+}
+
+func testTranscript(t *testing.T, name string, args []string) {
 	leavesNothing(t)
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"-propagation", "1s"}, &stdout, &stderr, noVariables); code != 0 {
+	if code := run(t.Context(), append(args, "-propagation", "1s"), &stdout, &stderr, noVariables); code != 0 {
 		t.Errorf("exit code %d; %s", code, stderr.String())
 	}
-	golden := filepath.Join("testdata", "transcript.txt")
+	var accepted, asked int
+	at := strings.Index(stdout.String(), "to Panther. ")
+	if _, err := fmt.Sscanf(stdout.String()[max(at, 0):], "to Panther. %d of %d requests", &accepted, &asked); err != nil || (accepted < asked) != (len(args) > 0) {
+		t.Errorf("%d of %d requests of the reader were accepted (%v)", accepted, asked, err)
+	}
+	golden := filepath.Join("testdata", name)
 	if *update {
 		if err := os.WriteFile(golden, []byte(settled(stdout.String())), 0o644); err != nil {
 			t.Fatal(err)
@@ -94,9 +107,14 @@ func TestMain(m *testing.M) {
 }
 
 func TestEachCheckCanFail(t *testing.T) {
+	t.Run("one token", func(t *testing.T) { testEachCheckCanFail(t, oneToken) })
+	t.Run("two tokens", func(t *testing.T) { testEachCheckCanFail(t, twoTokens) })
+}
+
+func testEachCheckCanFail(t *testing.T, f form) {
 	leavesNothing(t)
 	var out bytes.Buffer
-	d := newDemo(terminal.New(&out, noVariables), sandbox.Options{Binary: functionBinary})
+	d := newDemo(terminal.New(&out, noVariables), sandbox.Options{Binary: functionBinary}, f)
 	defer d.close()
 	if err := d.start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -117,15 +135,15 @@ func TestEachCheckCanFail(t *testing.T) {
 	}
 
 	oldVersion, newVersion := d.story.old, d.story.new
-	oldToken, newToken := tokenIn(before.current), tokenIn(after.current)
+	oldToken, newToken := d.replacedToken(before.current), tokenIn(after.current, tokenKey)
 	for _, c := range []struct {
 		failing string
 		change  func(before, after *secretState)
 	}{
-		{"Panther refuses token 1", func(before, _ *secretState) {
+		{"Panther refuses " + f.replaced, func(before, _ *secretState) {
 			before.current = strings.Replace(before.current, oldToken, newToken, 1)
 		}},
-		{"Panther accepts token 2", func(_, after *secretState) { after.current = before.current }},
+		{"Panther accepts " + f.fresh, func(_, after *secretState) { after.current = strings.Replace(after.current, newToken, oldToken, 1) }},
 		{"AWSCURRENT is on version 2", func(_, after *secretState) {
 			after.labels[oldVersion] = []string{"AWSCURRENT"}
 			delete(after.labels, newVersion)
@@ -145,6 +163,14 @@ func TestEachCheckCanFail(t *testing.T) {
 		}
 	}
 
+	if f.tokens == 2 {
+		d.reader.asked++
+		out.Reset()
+		if err := d.check(t.Context(), before, after); err == nil || !strings.Contains(out.String(), "✗ a reader never noticed") {
+			t.Errorf("a refused request passed:\n%s", out.String())
+		}
+		d.reader.asked--
+	}
 	d.story.logged("a part of a token: " + newToken[20:30])
 	out.Reset()
 	if err := d.check(t.Context(), before, after); err == nil || !strings.Contains(out.String(), "✗ the function's log has no token") {
@@ -158,7 +184,7 @@ func TestFailedRotationIsToldAndFails(t *testing.T) {
 	options.SecretsManager.RetryPause = time.Millisecond
 	options.SecretsManager.RotationAttempts = 2
 	var out bytes.Buffer
-	err := rotate(t.Context(), terminal.New(&out, noVariables), options)
+	err := rotate(t.Context(), terminal.New(&out, noVariables), options, twoTokens)
 	if err == nil {
 		t.Error("no error")
 	}

@@ -46,6 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 		fmt.Fprint(flags.Output(), usage)
 		flags.PrintDefaults()
 	}
+	single := flags.Bool("single", false, "The secret holds one token instead of two, so that a rotation shuts readers out.")
 	options.Quirks(flags)
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -58,7 +59,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 	}
 
 	term := terminal.New(stdout, getenv)
-	err := rotate(ctx, term, options)
+	f := twoTokens
+	if *single {
+		f = oneToken
+	}
+	err := rotate(ctx, term, options, f)
 	switch {
 	case ctx.Err() != nil:
 		term.Printf("\nInterrupted. Everything that was started has ended.\n")

@@ -20,8 +20,10 @@ import (
 // needed afterwards. The stand-ins tell it, each from goroutines of its own, and
 // wait until it has printed: so the lines are in the order of the calls.
 type story struct {
-	grace time.Duration
-	ended chan error // filled at the end of the rotation, with why it failed
+	grace  time.Duration
+	form   form
+	reader *reader
+	ended  chan error // filled at the end of the rotation, with why it failed
 
 	mu     sync.Mutex
 	term   *terminal.Terminal
@@ -31,6 +33,7 @@ type story struct {
 	step     string // the one that runs; empty outside of a rotation
 	failed   bool   // a step failed, and the rotation is run again
 	refused  []panther.Call
+	works    bool // the new token was seen to
 
 	logs                []string
 	coldStart           string
@@ -38,8 +41,8 @@ type story struct {
 	switched, moved     time.Time // when token 1 was replaced, when AWSCURRENT moved
 }
 
-func newStory(term *terminal.Terminal, options sandbox.Options) *story {
-	return &story{term: term, grace: options.Panther.OldTokenGrace, ended: make(chan error, 1)}
+func newStory(term *terminal.Terminal, options sandbox.Options, f form) *story {
+	return &story{form: f, term: term, grace: options.Panther.OldTokenGrace, ended: make(chan error, 1)}
 }
 
 // begin is told the version that the secret has before the rotation.
@@ -50,7 +53,7 @@ func (s *story) begin(version string) {
 }
 
 var stepPurpose = map[string]string{
-	"createSecret": "has the token rotated and stores its successor",
+	"createSecret": "rotates the token and stores the new one",
 	"setSecret":    "has nothing to do, since Panther switched in createSecret",
 	"testSecret":   "waits until the new token works",
 	"finishSecret": "makes the new version the current one",
@@ -71,7 +74,11 @@ func (s *story) happened(e secretsmanager.Event) {
 			s.failed = false
 		}
 		s.step, s.coldStart = e.Step, ""
-		s.printf("\n  %s  %s\n", s.term.Bold(e.Step), stepPurpose[e.Step])
+		purpose := stepPurpose[e.Step]
+		if e.Step == "createSecret" && s.form.tokens == 2 {
+			purpose = "rotates the standby and stores the new token"
+		}
+		s.printf("\n  %s  %s\n", s.term.Bold(e.Step), purpose)
 	case "StepSucceeded":
 		s.tellRefusals()
 		took := inShort(e.Duration)
@@ -105,8 +112,8 @@ func reason(err error) string {
 func (s *story) secretsManagerCalled(c secretsmanager.Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.step == "" || c.Operation == "RotateSecret" {
-		return // it was the demo itself
+	if s.step == "" || !strings.Contains(c.UserAgent, "panther-token-rotation/") {
+		return // it was the demo itself, or its reader
 	}
 	s.calls++
 	if c.Operation == "UpdateSecretVersionStage" && c.ErrorCode == "" {
@@ -126,20 +133,24 @@ func (s *story) meaning(c secretsmanager.Call) string {
 		return "not there yet, since reads lag behind writes"
 	case c.ErrorCode != "":
 		return s.term.Waiting("turned away: " + c.ErrorCode)
+	case c.Operation == "DescribeSecret" && s.step == "createSecret" && !s.switched.IsZero():
+		return "nobody put another value meanwhile"
+	case c.Operation == "ListSecretVersionIds":
+		return "there is room for a new version"
 	case c.Operation == "DescribeSecret" && s.step == "createSecret":
 		return "rotation is on, AWSPENDING is on version 2"
 	case c.Operation == "DescribeSecret":
 		return "the same checks"
 	case c.Operation == "GetSecretValue" && c.VersionID == s.old:
-		return "version 1: " + s.term.Marked("token 1")
+		return "version 1: " + s.term.Marked(s.form.held)
 	case c.Operation == "GetSecretValue" && s.step == "createSecret":
 		return "version 2 has its token, so it is not rotated again"
 	case c.Operation == "GetSecretValue":
-		return "version 2: " + s.term.Marked("token 2")
+		return "version 2: " + s.term.Marked(s.form.then)
 	case c.Operation == "PutSecretValue" && c.Ignored:
 		return "changes nothing: proves that writing is allowed"
 	case c.Operation == "PutSecretValue" && c.VersionID == s.new:
-		return s.term.Marked("token 2") + " is stored: version 2, " + strings.Join(c.Stages, ", ")
+		return s.term.Marked(s.form.fresh) + " is stored: version 2, " + strings.Join(c.Stages, ", ")
 	case c.Operation == "UpdateSecretVersionStage":
 		return "AWSCURRENT moves to version 2, AWSPREVIOUS follows"
 	}
@@ -151,24 +162,28 @@ func (s *story) meaning(c secretsmanager.Call) string {
 func (s *story) pantherCalled(c panther.Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.step == "" {
+	if s.step == "" || !strings.Contains(c.UserAgent, "panther-token-rotation/") {
 		return
 	}
 	s.pantherCalls++
 	if c.Rotated {
 		s.switched = c.Time
 	}
-	token := s.term.Marked("token 2")
+	token := s.term.Marked(s.form.fresh)
 	switch {
 	case s.step == "testSecret" && (c.Status == http.StatusUnauthorized || c.Status == http.StatusForbidden):
 		s.refused = append(s.refused, c)
 		return
 	case c.Rotated && s.grace > 0:
-		s.tellCall("Panther", string(c.Operation), token+" is in memory only, token 1 has its grace")
+		s.tellCall("Panther", string(c.Operation), token+" is in memory only, "+s.form.replaced+" has its grace")
 	case c.Rotated:
-		s.tellCall("Panther", string(c.Operation), "token 1 is dead; "+token+" exists in memory only")
+		s.tellCall("Panther", string(c.Operation), s.form.replaced+" is dead; "+token+" exists in memory only")
 	case c.Status == http.StatusOK && s.step == "testSecret":
 		s.tellRefusals()
+		if s.works {
+			token = s.term.Marked("token 1") // the standby now
+		}
+		s.works = true
 		s.tellCall("Panther", string(c.Operation), token+" works")
 	default:
 		s.tellRefusals()
@@ -192,7 +207,7 @@ func (s *story) tellRefusals() {
 		times = "twice"
 	}
 	s.tellCall("Panther", string(s.refused[0].Operation), fmt.Sprintf("%s does not work yet: %d, %s",
-		s.term.Marked("token 2"), s.refused[0].Status, times))
+		s.term.Marked(s.form.fresh), s.refused[0].Status, times))
 	s.refused = nil
 }
 
@@ -204,8 +219,9 @@ func (s *story) tick() {
 		return
 	}
 	waited := time.Since(s.refused[0].Time)
+	accepted, asked := s.reader.count()
 	s.term.Live(fmt.Sprintf("  %s %s %s", s.term.Dim("│"), s.term.Dim(terminal.Pad("Panther", 16)),
-		s.term.Waiting(fmt.Sprintf("waiting for token 2 to work: %.1f s", waited.Seconds()))))
+		s.term.Waiting(fmt.Sprintf("waiting for %s: %.1f s; reader: %d of %d requests accepted", s.form.fresh, waited.Seconds(), accepted, asked))))
 }
 
 // logged takes a line of the function's log.

@@ -90,6 +90,7 @@ type Request struct {
 type Call struct {
 	// Time of arrival.
 	Time      time.Time
+	UserAgent string
 	Operation Operation
 	// Status is the HTTP status of the answer; 0 if a fault left the caller
 	// without one.
@@ -147,7 +148,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fault != nil {
 		reply = fault.spoil(reply, q)
 	}
-	a.note(Call{Time: arrived, Operation: operation, Status: reply.status, Rotated: q.issued != ""})
+	a.note(Call{Time: arrived, UserAgent: r.UserAgent(), Operation: operation, Status: reply.status, Rotated: q.issued != ""})
 
 	switch {
 	case fault != nil && fault.Kind == Hang:

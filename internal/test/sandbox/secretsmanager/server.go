@@ -67,6 +67,7 @@ type Options struct {
 // version that it read.
 type Call struct {
 	Time      time.Time
+	UserAgent string
 	Operation string
 	SecretID  string
 	VersionID string

@@ -76,7 +76,7 @@ func operationNames() []string { return slices.Sorted(maps.Keys(operations)) }
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	name := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
-	call := Call{Time: started, Operation: name}
+	call := Call{Time: started, UserAgent: r.UserAgent(), Operation: name}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		reply(w, nil, errTooLarge())
