@@ -24,6 +24,7 @@ type handler struct {
 // rotator carries out rotation steps: a [rotation.Rotator].
 type rotator interface {
 	Handle(ctx context.Context, log *slog.Logger, req rotation.Request) error
+	Flush(ctx context.Context, log *slog.Logger)
 }
 
 // notAnEvent leaves out what JSON has to say of the event, which could quote the
@@ -31,6 +32,9 @@ type rotator interface {
 const notAnEvent = "the event is not a Secrets Manager rotation event; start a rotation with: aws secretsmanager rotate-secret --secret-id …"
 
 var _ lambda.Handler = (*handler)(nil)
+
+// flush stores what the process holds, before Lambda ends it.
+func (h *handler) flush(ctx context.Context) { h.rotator.Flush(ctx, h.log) }
 
 // Invoke decodes one rotation event and carries out its step. A failure has the
 // [rotation.Kind] as its errorType.

@@ -26,6 +26,8 @@ func (s *steps) Handle(_ context.Context, _ *slog.Logger, req rotation.Request) 
 	return s.err
 }
 
+func (s *steps) Flush(context.Context, *slog.Logger) {}
+
 func newTestHandler(err error) (*handler, *steps, *bytes.Buffer) {
 	var out bytes.Buffer
 	s := &steps{err: err}

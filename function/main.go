@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -36,12 +37,22 @@ func main() {
 		rotation.EventSettingsInvalid.Log(newLogger(os.Stdout, slog.LevelInfo), "error", err.Error())
 		os.Exit(1)
 	}
-	rotator, log := newRotator(c, os.Stdout)
-	lambda.StartWithOptions(&handler{rotator: rotator, log: log}, lambda.WithEnableSIGTERM(func() {
+	// Wiring takes as long as registering for SIGTERM does, so both happen at once.
+	wired := lazy(sync.OnceValue(func() *handler { return newHandler(c, os.Stdout) }))
+	go wired()
+	lambda.StartWithOptions(wired, lambda.WithEnableSIGTERM(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 		defer cancel()
-		rotator.Flush(ctx, log)
+		wired().flush(ctx)
 	}))
+}
+
+// lazy is a handler that may not be wired yet.
+type lazy func() *handler
+
+// Invoke is that of the handler.
+func (l lazy) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	return l().Invoke(ctx, payload)
 }
 
 // flushTime is how long a process that Lambda retires may work. Lambda ends it
@@ -49,8 +60,8 @@ func main() {
 // (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown).
 const flushTime = 290 * time.Millisecond
 
-// newRotator wires the parts. Logs and metrics go to out, a line each.
-func newRotator(c config, out io.Writer) (*rotation.Rotator, *slog.Logger) {
+// newHandler wires the parts. Logs and metrics go to out, a line each.
+func newHandler(c config, out io.Writer) *handler {
 	log := newLogger(out, c.logLevel)
 	userAgent := "panther-token-rotation/" + version
 	parts := rotation.Config{
@@ -63,7 +74,7 @@ func newRotator(c config, out io.Writer) (*rotation.Rotator, *slog.Logger) {
 	if c.recipient != nil {
 		parts.Sealer = recoverylog.New(log, c.recipient)
 	}
-	return rotation.New(parts), log
+	return &handler{rotator: rotation.New(parts), log: log}
 }
 
 // newLogger logs as Lambda's JSON log format wants it

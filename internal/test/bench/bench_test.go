@@ -88,7 +88,7 @@ func TestLostTokenIsDetected(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	s, err := a.createSecret(t.Context(), "bench")
+	s, err := a.createSecret(t.Context(), "bench", 1)
 	if err != nil {
 		t.Fatal(err)
 	}

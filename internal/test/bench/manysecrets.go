@@ -42,6 +42,7 @@ var pantherFaults = []panther.Fault{
 
 // crowd is many secrets rotated by one function, in all rounds.
 type crowd struct {
+	tokens  int         // of a secret
 	percent int         // of calls that fail
 	on      atomic.Bool // the benchmark's own calls do not fail
 
@@ -53,18 +54,25 @@ type crowd struct {
 
 // manySecrets rotates many secrets without failing calls and with them.
 func (b *bench) manySecrets(ctx context.Context) ([]figure, error) {
-	calm, rough := &crowd{}, &crowd{percent: failingCalls}
-	for range b.rounds(3, 1) {
-		if err := errors.Join(b.rotateMany(ctx, calm), b.rotateMany(ctx, rough)); err != nil {
+	var figures []figure
+	for tokens := 1; tokens <= 2; tokens++ {
+		calm, rough := &crowd{tokens: tokens}, &crowd{tokens: tokens, percent: failingCalls}
+		for range b.rounds(3, 1) {
+			if err := errors.Join(b.rotateMany(ctx, calm), b.rotateMany(ctx, rough)); err != nil {
+				return nil, err
+			}
+		}
+		for _, err := range append(calm.lost, rough.lost...) {
+			fmt.Fprintf(b.out, "  not live: %v\n", err)
+		}
+		f, err := manySecretsFigure(calm, rough)
+		if err != nil {
 			return nil, err
 		}
+		f.name = fmt.Sprintf("%d secrets by one function, %d at a time, %d %% of calls failing, tokens in each: %d", b.rounds(200, 60), secretsAtATime, failingCalls, tokens)
+		figures = append(figures, f)
 	}
-	for _, err := range append(calm.lost, rough.lost...) {
-		fmt.Fprintf(b.out, "  not live: %v\n", err)
-	}
-	f, err := manySecretsFigure(calm, rough)
-	f.name = fmt.Sprintf("%d secrets by one function, %d at a time, %d %% of calls failing", b.rounds(200, 60), secretsAtATime, failingCalls)
-	return []figure{f}, err
+	return figures, nil
 }
 
 // manySecretsFigure returns an error if few calls failed: that no secret was
@@ -116,7 +124,7 @@ func (b *bench) rotateMany(ctx context.Context, c *crowd) (err error) {
 
 	all := make([]secret, b.rounds(200, 60))
 	for i := range all {
-		if all[i], err = a.createSecret(ctx, fmt.Sprintf("bench-%d", i)); err != nil {
+		if all[i], err = a.createSecret(ctx, fmt.Sprintf("bench-%d", i), c.tokens); err != nil {
 			return err
 		}
 	}

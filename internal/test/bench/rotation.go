@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ const (
 func (b *bench) memoryAndCalls(ctx context.Context) ([]figure, error) {
 	var ours, hello, calls sample
 	for range b.rounds(15, 3) {
-		r, err := b.rotateOnce(ctx, time.Second) // testSecret asks Panther several times
+		r, err := b.rotateOnce(ctx, 1, time.Second) // testSecret asks Panther several times
 		if err != nil {
 			return nil, err
 		}
@@ -68,8 +69,9 @@ func (b *bench) outage(ctx context.Context) (figures []figure, err error) {
 	} {
 		p, target := c.propagation.Seconds(), c.target.Seconds()
 		var s sample
+		var single, two requests
 		for range b.rounds(5, 1) {
-			r, err := b.rotateOnce(ctx, c.propagation)
+			r, err := b.rotateOnce(ctx, 1, c.propagation)
 			if err != nil {
 				return nil, err
 			}
@@ -77,9 +79,21 @@ func (b *bench) outage(ctx context.Context) (figures []figure, err error) {
 				return nil, fmt.Errorf("the new token was AWSCURRENT after %s, but it works after %s", r.outage, c.propagation)
 			}
 			s = append(s, r.outage.Seconds())
+			single.add(r)
+			if r, err = b.rotateOnce(ctx, 2, c.propagation); err != nil {
+				return nil, err
+			}
+			two.add(r)
 		}
 		figures = append(figures, figure{
-			name:     fmt.Sprintf("outage at P = %.0f s", p),
+			name:     fmt.Sprintf("requests of a reader refused in a rotation, two tokens, P = %.0f s", p),
+			ours:     two.String(),
+			baseline: "one token, in the same run: " + single.String(),
+			ratio:    "–",
+			target:   "0 refused",
+			verdict:  metIf(two.refused == 0 && two.asked > 0),
+		}, figure{
+			name:     fmt.Sprintf("outage with one token at P = %.0f s (with two: none)", p),
 			ours:     s.in("s"),
 			baseline: fmt.Sprintf("P itself, %.0f s", p),
 			ratio:    fmt.Sprintf("P + %.3f s", s.median()-p),
@@ -95,10 +109,21 @@ type rotation struct {
 	calls      int // to Secrets Manager
 	peakMemory int // of the function's process, in kB; 0 if unknown
 	outage     time.Duration
+	requests   requests
 }
 
+// requests is what a reader asked Panther with the token of AWSCURRENT.
+type requests struct{ refused, asked int }
+
+func (r *requests) add(other rotation) {
+	r.refused += other.requests.refused
+	r.asked += other.requests.asked
+}
+
+func (r requests) String() string { return fmt.Sprintf("%d of %d refused", r.refused, r.asked) }
+
 // rotateOnce rotates one secret in a new sandbox and checks the result.
-func (b *bench) rotateOnce(ctx context.Context, propagation time.Duration) (r rotation, err error) {
+func (b *bench) rotateOnce(ctx context.Context, tokens int, propagation time.Duration) (r rotation, err error) {
 	var mu sync.Mutex
 	var calls int
 	var current time.Time // when the new token became AWSCURRENT
@@ -107,8 +132,8 @@ func (b *bench) rotateOnce(ctx context.Context, propagation time.Duration) (r ro
 	o.SecretsManager.OnCall = func(c secretsmanager.Call) {
 		mu.Lock()
 		defer mu.Unlock()
-		if c.Operation == "CreateSecret" || c.Operation == "RotateSecret" {
-			return // called by the benchmark
+		if !strings.Contains(c.UserAgent, "panther-token-rotation/") {
+			return // called by the benchmark or its reader
 		}
 		calls++
 		if c.Operation == "UpdateSecretVersionStage" && c.ErrorCode == "" {
@@ -121,15 +146,21 @@ func (b *bench) rotateOnce(ctx context.Context, propagation time.Duration) (r ro
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
 
-	s, err := a.createSecret(ctx, "bench")
+	s, err := a.createSecret(ctx, "bench", tokens)
 	if err != nil {
 		return rotation{}, err
 	}
+	reader := a.StartReader(s.arn, tokenKey)
+	defer reader.Stop()
 	if err := errors.Join(a.rotateSecret(ctx, s), a.SecretsManager.AwaitIdle(ctx)); err != nil {
 		return rotation{}, err
 	}
+	time.Sleep(200 * time.Millisecond) // the reader goes on
+	reader.Stop()
+	accepted, asked := reader.Count()
+	r.requests = requests{asked - accepted, asked}
 	mu.Lock()
-	r.calls = calls // before checkRotated adds one
+	r.calls = calls
 	end := current
 	mu.Unlock()
 	r.peakMemory = peakMemory(b.function)
@@ -172,9 +203,12 @@ func openAccount(ctx context.Context, o sandbox.Options) (*account, error) {
 	})}, nil
 }
 
-func (a *account) createSecret(ctx context.Context, name string) (secret, error) {
+func (a *account) createSecret(ctx context.Context, name string, tokens int) (secret, error) {
 	token := a.Panther.NewToken(name)
 	value := fmt.Sprintf(`{"owner":"detection engineering",%q:%q}`, tokenKey, token)
+	if tokens == 2 {
+		value = fmt.Sprintf(`{"owner":"detection engineering",%q:%q,"%s_STANDBY":%q}`, tokenKey, token, tokenKey, a.Panther.NewToken(name))
+	}
 	created, err := a.client.CreateSecret(ctx, &sdk.CreateSecretInput{Name: &name, SecretString: &value})
 	if err != nil {
 		return secret{}, err

@@ -274,8 +274,8 @@ func TestRotation(t *testing.T) {
 	if a.rotations() != 1 {
 		t.Errorf("rotateAPIToken was called %d times", a.rotations())
 	}
-	if calls != 10 {
-		t.Errorf("the rotation took %d calls to Secrets Manager, want 10", calls)
+	if calls != 12 {
+		t.Errorf("the rotation took %d calls to Secrets Manager, want 12", calls)
 	}
 }
 

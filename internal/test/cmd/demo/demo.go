@@ -52,12 +52,14 @@ var twoTokens = form{tokens: 2, replaced: "token 2", fresh: "token 3", held: "to
 type demo struct {
 	options sandbox.Options
 	form    form
-	reader  *reader
-	term    *terminal.Terminal
-	story   *story
-	box     *sandbox.Sandbox
-	http    *http.Client
-	sdk     *secretsmanager.Client
+	reader  *sandbox.Reader
+	// what the reader saw, from before the rotation until a moment after it
+	accepted, asked int
+	term            *terminal.Terminal
+	story           *story
+	box             *sandbox.Sandbox
+	http            *http.Client
+	sdk             *secretsmanager.Client
 }
 
 // secretState is the secret at one moment.
@@ -107,7 +109,7 @@ func newDemo(term *terminal.Terminal, options sandbox.Options, f form) *demo {
 
 func (d *demo) close() {
 	if d.reader != nil {
-		d.reader.stop()
+		d.reader.Stop()
 	}
 	if d.box != nil {
 		d.box.Close()
@@ -177,8 +179,8 @@ func (d *demo) createSecret(ctx context.Context) (secretState, error) {
 // rotateSecret starts the rotation and waits for its end, while the story is
 // told.
 func (d *demo) rotateSecret(ctx context.Context) error {
-	d.reader = startReader(d.box)
-	defer d.reader.stop()
+	d.reader = d.box.StartReader(secretName, tokenKey)
+	defer d.reader.Stop()
 	d.story.reader = d.reader
 	_, err := d.sdk.RotateSecret(ctx, &secretsmanager.RotateSecretInput{
 		SecretId:          aws.String(secretName),
@@ -193,7 +195,9 @@ func (d *demo) rotateSecret(ctx context.Context) error {
 	for {
 		select {
 		case err := <-d.story.ended:
-			return errors.Join(err, sleep(ctx, 300*time.Millisecond)) // the reader goes on
+			err = errors.Join(err, sleep(ctx, 300*time.Millisecond))
+			d.accepted, d.asked = d.reader.Count()
+			return err
 		case <-tick.C:
 			d.story.tick()
 		case <-ctx.Done():
@@ -306,8 +310,7 @@ func (d *demo) check(ctx context.Context, before, after secretState) error {
 	if d.form.tokens == 2 {
 		check(standbyStatus == http.StatusOK && tokenIn(after.current, standbyKey) == tokenIn(before.current, tokenKey),
 			"Panther accepts token 1, which is the standby now", fmt.Sprintf("HTTP %d", standbyStatus))
-		accepted, asked := d.reader.count()
-		check(asked > 0 && accepted == asked, "a reader never noticed the rotation", fmt.Sprintf("%d of %d requests accepted", accepted, asked))
+		check(d.asked > 0 && d.accepted == d.asked, "a reader never noticed the rotation", fmt.Sprintf("%d of %d requests accepted", d.accepted, d.asked))
 	}
 	check(labelled(after.labels, "AWSCURRENT") == d.story.new, "AWSCURRENT is on version 2", "")
 	check(labelled(after.labels, "AWSPREVIOUS") == d.story.old && after.previous == before.current,
@@ -386,8 +389,7 @@ func (d *demo) ask(ctx context.Context, token string) (int, error) {
 // showCosts says what the rotation cost.
 func (d *demo) showCosts() {
 	s, p := d.story, d.options.Panther
-	accepted, asked := d.reader.count()
-	d.term.Printf("\n%d calls to Secrets Manager, %d to Panther. %d of %d requests of the reader were accepted.\n", s.calls, s.pantherCalls, accepted, asked)
+	d.term.Printf("\n%d calls to Secrets Manager, %d to Panther. %d of %d requests of the reader were accepted.\n", s.calls, s.pantherCalls, d.accepted, d.asked)
 	if outage := max(s.moved.Sub(s.switched)-p.OldTokenGrace, 0); d.form.tokens == 1 && outage > 0 {
 		d.term.Printf("AWSCURRENT held no working token for %s. With two tokens there is no such time: make demo\n", inShort(outage))
 	}

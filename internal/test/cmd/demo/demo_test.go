@@ -164,12 +164,12 @@ func testEachCheckCanFail(t *testing.T, f form) {
 	}
 
 	if f.tokens == 2 {
-		d.reader.asked++
+		d.asked++
 		out.Reset()
 		if err := d.check(t.Context(), before, after); err == nil || !strings.Contains(out.String(), "✗ a reader never noticed") {
 			t.Errorf("a refused request passed:\n%s", out.String())
 		}
-		d.reader.asked--
+		d.asked--
 	}
 	d.story.logged("a part of a token: " + newToken[20:30])
 	out.Reset()

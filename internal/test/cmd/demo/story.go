@@ -22,7 +22,7 @@ import (
 type story struct {
 	grace  time.Duration
 	form   form
-	reader *reader
+	reader *sandbox.Reader
 	ended  chan error // filled at the end of the rotation, with why it failed
 
 	mu     sync.Mutex
@@ -219,7 +219,7 @@ func (s *story) tick() {
 		return
 	}
 	waited := time.Since(s.refused[0].Time)
-	accepted, asked := s.reader.count()
+	accepted, asked := s.reader.Count()
 	s.term.Live(fmt.Sprintf("  %s %s %s", s.term.Dim("│"), s.term.Dim(terminal.Pad("Panther", 16)),
 		s.term.Waiting(fmt.Sprintf("waiting for %s: %.1f s; reader: %d of %d requests accepted", s.form.fresh, waited.Seconds(), accepted, asked))))
 }
