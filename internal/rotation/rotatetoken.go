@@ -34,7 +34,8 @@ var afterAnswer = map[action]map[Answer]action{
 }
 
 // doubtTime is how long Panther must refuse a token, in all, until a refusal
-// after a lost answer counts. One 401 is not the last word.
+// after a lost answer counts. One 401 is not the last word. Where tokens start
+// working sooner, the PropagationTimeout is enough.
 const doubtTime = 30 * time.Second
 
 // errPendingHasValue says that another invocation stored a value in the
@@ -106,7 +107,7 @@ func (x *exchange) decide(done action, answer Answer) action {
 	switch {
 	case next == giveUp, done == search:
 		return probe
-	case next == search && time.Since(x.refusedSince) < doubtTime:
+	case next == search && time.Since(x.refusedSince) < min(doubtTime, x.PropagationTimeout):
 		return probe
 	}
 	return next

@@ -184,7 +184,7 @@ func TestLostAnswerIsToldAndNotRepeated(t *testing.T) {
 		t.Errorf("rotateAPIToken was called %d times", a.rotations())
 	}
 	failure := a.failures()
-	if !strings.Contains(failure, "TokenLost") || !strings.Contains(failure, "put-secret-value --secret-id "+a.secret) {
+	if !strings.Contains(failure, "TokenLost") || !strings.Contains(failure, "put a new API token") {
 		t.Errorf("the operator was not told what to do: %s", failure)
 	}
 }
