@@ -20,9 +20,12 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) str
 			text.WriteString("  " + term.Marked(strings.TrimSuffix(line, "\n")) + "\n")
 		}
 	}
-	create := func(name string) {
-		paste("aws secretsmanager create-secret --name %s \\\n  --secret-string %s",
-			name, quoted(map[string]string{s.tokenKey: box.Panther.NewToken(name)}))
+	create := func(name string, keys ...string) {
+		value := map[string]string{}
+		for _, key := range keys {
+			value[key] = box.Panther.NewToken(name)
+		}
+		paste("aws secretsmanager create-secret --name %s \\\n  --secret-string %s", name, quoted(value))
 	}
 	rotate := func(name string, rules map[string]any) {
 		paste("aws secretsmanager rotate-secret --secret-id %s \\\n  --rotation-lambda-arn %s \\\n  --rotation-rules %s",
@@ -36,8 +39,8 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) str
 	paste("export AWS_ENDPOINT_URL=%s AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s", box.SecretsManagerURL, box.Region)
 	paste("export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_SESSION_TOKEN= AWS_PAGER=")
 
-	about("Make a secret with a token of the sandbox's Panther, and have it rotated now:")
-	create("acme/panther")
+	about("Make a secret with two tokens of the sandbox's Panther, and rotate it now. Readers use the first:")
+	create("acme/panther", s.tokenKey, s.standbyKey)
 	rotate("acme/panther", map[string]any{"AutomaticallyAfterDays": 30})
 
 	about("Look at its staging labels, its value and its versions:")
@@ -45,8 +48,8 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) str
 	paste("aws secretsmanager get-secret-value --secret-id acme/panther")
 	paste("aws secretsmanager list-secret-version-ids --secret-id acme/panther --include-deprecated")
 
-	about("Have another one rotated on a schedule. %s:", pace(s.SecretsManager.Speed))
-	create("acme/panther-scheduled")
+	about("Rotate another one, with a single token, on a schedule. %s:", pace(s.SecretsManager.Speed))
+	create("acme/panther-scheduled", s.tokenKey)
 	rotate("acme/panther-scheduled", map[string]any{"ScheduleExpression": "rate(4 hours)"})
 
 	about("Stop that, but not in the middle of a rotation, which would leave its readers without a token:")

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -37,7 +38,7 @@ func main() {
 // settings are what the command line says.
 type settings struct {
 	sandbox.Options
-	tokenKey string
+	tokenKey, standbyKey string
 }
 
 // run does what the command line asks for until ctx ends, and returns the exit
@@ -90,11 +91,14 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	setting("log-level", "LOG_LEVEL", "The least `level` that the function logs: debug, info, warn or error.")
 	flags.StringVar(&s.tokenKey, "token-key", s.tokenKey,
 		"The `key` of the token in a JSON secret.\nThe function's setting SECRET_TOKEN_KEY.")
+	flags.StringVar(&s.standbyKey, "standby-key", "",
+		"The `key` of the standby token; empty means that of the token followed by _STANDBY.\nThe function's setting SECRET_STANDBY_KEY.")
 	s.Quirks(flags)
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
-	s.Env["SECRET_TOKEN_KEY"] = s.tokenKey
+	s.standbyKey = cmp.Or(s.standbyKey, s.tokenKey+"_STANDBY")
+	s.Env["SECRET_TOKEN_KEY"], s.Env["SECRET_STANDBY_KEY"] = s.tokenKey, s.standbyKey
 
 	err := error(nil)
 	switch {
