@@ -17,6 +17,8 @@ const MaxBytes = 65536
 var (
 	ErrEmpty        = errors.New("the secret value is empty")
 	ErrBinary       = errors.New("the secret holds SecretBinary; store the token as SecretString")
+	ErrBOM          = errors.New("the secret value has a byte order mark (U+FEFF), which an editor or PowerShell added; store it without")
+	ErrNotObject    = errors.New("the secret value is JSON but not an object, or was quoted twice; store a JSON object or the token alone")
 	ErrNotJSON      = errors.New("the secret value starts like a JSON object but is not valid JSON")
 	ErrNoKey        = errors.New("the JSON object does not have the token's key (SECRET_TOKEN_KEY)")
 	ErrDuplicateKey = errors.New("the JSON object has a token's key more than once, so readers would disagree on the token")
@@ -65,8 +67,8 @@ func ParseValue(text Text, keys Keys) (Value, error) {
 	if !strings.HasPrefix(trimmed, "{") {
 		start := strings.Index(s, trimmed)
 		v.active = slot{start, start + len(trimmed), NewText(trimmed)}
-		if !fitsHeader(trimmed) {
-			return Value{}, ErrNotToken
+		if err := checkPlain(trimmed); err != nil {
+			return Value{}, err
 		}
 		return v, nil
 	}
@@ -79,17 +81,34 @@ func ParseValue(text Text, keys Keys) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	if _, ok := members[keys.Standby]; ok {
-		standby, err := members.token(s, keys.Standby)
-		if err != nil {
-			return Value{}, ErrStandby
-		}
-		if standby.token.Equal(v.active.token) {
-			return Value{}, ErrSameToken
-		}
+	standby, err := members.token(s, keys.Standby)
+	switch {
+	case errors.Is(err, ErrBOM):
+		return Value{}, err
+	case errors.Is(err, ErrNoKey):
+	case err != nil:
+		return Value{}, ErrStandby
+	case standby.token.Equal(v.active.token):
+		return Value{}, ErrSameToken
+	default:
 		v.standby = &standby
 	}
 	return v, nil
+}
+
+// checkPlain checks a value that is no JSON object.
+func checkPlain(token string) error {
+	// A shell that quotes a second time adds one of these in front.
+	inside := strings.TrimLeft(token, "'`\\")
+	switch {
+	case hasBOM(token):
+		return ErrBOM
+	case inside != "" && strings.Contains(`"[{`, inside[:1]):
+		return ErrNotObject
+	case !FitsHeader(token):
+		return ErrNotToken
+	}
+	return nil
 }
 
 // Tokens returns every token that text has in the places of keys, the active
@@ -118,13 +137,19 @@ func Tokens(text Text, keys Keys) []Text {
 }
 
 // members has the place of the value of each key that was looked for and found.
+// A key that was found with a byte order mark in it has one in front here.
 type members map[string][2]int
+
+const byteOrderMark = "\ufeff"
 
 // findMembers walks the object's own keys with encoding/json, which tells
 // where each value ends, so that escaped keys and odd spacing are understood
 // as every other JSON reader understands them.
 func findMembers(s string, keys Keys) (members, error) {
 	if !json.Valid([]byte(s)) {
+		if json.Valid([]byte(byteOrderMarks.Replace(s))) {
+			return nil, ErrBOM
+		}
 		return nil, ErrNotJSON
 	}
 	dec := json.NewDecoder(strings.NewReader(s))
@@ -142,6 +167,9 @@ func findMembers(s string, keys Keys) (members, error) {
 			return nil, ErrNotJSON
 		}
 		key, _ := name.(string)
+		if hasBOM(key) {
+			found[byteOrderMark+byteOrderMarks.Replace(key)] = [2]int{}
+		}
 		if key != keys.Token && key != keys.Standby {
 			continue
 		}
@@ -158,6 +186,9 @@ func findMembers(s string, keys Keys) (members, error) {
 func (m members) token(s, key string) (slot, error) {
 	at, ok := m[key]
 	if !ok {
+		if _, marked := m[byteOrderMark+key]; marked {
+			return slot{}, ErrBOM
+		}
 		return slot{}, ErrNoKey
 	}
 	raw := s[at[0]:at[1]]
@@ -165,13 +196,24 @@ func (m members) token(s, key string) (slot, error) {
 	if raw[0] != '"' || json.Unmarshal([]byte(raw), &token) != nil {
 		return slot{}, ErrNotString
 	}
-	if !fitsHeader(token) {
+	switch {
+	case hasBOM(token):
+		return slot{}, ErrBOM
+	case !FitsHeader(token):
 		return slot{}, ErrNotToken
 	}
 	return slot{at[0], at[1], NewText(token)}, nil
 }
 
-func fitsHeader(token string) bool {
+// byteOrderMarks removes each byte order mark, also one that was read as
+// Latin-1.
+var byteOrderMarks = strings.NewReplacer(byteOrderMark, "", "\u00ef\u00bb\u00bf", "")
+
+func hasBOM(s string) bool { return byteOrderMarks.Replace(s) != s }
+
+// FitsHeader reports whether an HTTP header can carry token as it is: visible
+// ASCII characters, and at least one.
+func FitsHeader(token string) bool {
 	for i := range len(token) {
 		if token[i] <= ' ' || token[i] > '~' {
 			return false

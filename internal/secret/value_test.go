@@ -13,14 +13,16 @@ var keys = secret.Keys{Token: "PANTHER_API_TOKEN", Standby: "PANTHER_API_TOKEN_S
 
 func TestOnlyTheTokenChanges(t *testing.T) {
 	for name, tc := range map[string]struct{ text, token, next string }{
-		"plain":                        {"old", "old", "new"},
-		"plain, newline from a shell":  {" old\r\n", "old", " new\r\n"},
-		"object":                       {`{"PANTHER_API_TOKEN":"old"}`, "old", `{"PANTHER_API_TOKEN":"new"}`},
-		"order, spacing, numbers":      {"\n{ \"z\" : 1.50e+03,\n\"PANTHER_API_TOKEN\"\t: \"old\" , \"a\":[{}, null]}\n", "old", "\n{ \"z\" : 1.50e+03,\n\"PANTHER_API_TOKEN\"\t: \"new\" , \"a\":[{}, null]}\n"},
-		"same key deeper":              {`{"x":{"PANTHER_API_TOKEN":"no"},"PANTHER_API_TOKEN":"old"}`, "old", `{"x":{"PANTHER_API_TOKEN":"no"},"PANTHER_API_TOKEN":"new"}`},
-		"escaped key and token":        {`{"PANTHER\u005fAPI_TOKEN":"o\u006cd","u":"\u00e9/\/"}`, "old", `{"PANTHER\u005fAPI_TOKEN":"new","u":"\u00e9/\/"}`},
-		"other key twice":              {`{"a":1,"a":2,"PANTHER_API_TOKEN":"old"}`, "old", `{"a":1,"a":2,"PANTHER_API_TOKEN":"new"}`},
-		"a quoted string is no object": {`"old"`, `"old"`, `new`},
+		"plain":                       {"old", "old", "new"},
+		"plain, newline from a shell": {" old\r\n", "old", " new\r\n"},
+		"object":                      {`{"PANTHER_API_TOKEN":"old"}`, "old", `{"PANTHER_API_TOKEN":"new"}`},
+		"order, spacing, numbers":     {"\n{ \"z\" : 1.50e+03,\n\"PANTHER_API_TOKEN\"\t: \"old\" , \"a\":[{}, null]}\n", "old", "\n{ \"z\" : 1.50e+03,\n\"PANTHER_API_TOKEN\"\t: \"new\" , \"a\":[{}, null]}\n"},
+		"same key deeper":             {`{"x":{"PANTHER_API_TOKEN":"no"},"PANTHER_API_TOKEN":"old"}`, "old", `{"x":{"PANTHER_API_TOKEN":"no"},"PANTHER_API_TOKEN":"new"}`},
+		"escaped key and token":       {`{"PANTHER\u005fAPI_TOKEN":"o\u006cd","u":"\u00e9/\/"}`, "old", `{"PANTHER\u005fAPI_TOKEN":"new","u":"\u00e9/\/"}`},
+		"other key twice":             {`{"a":1,"a":2,"PANTHER_API_TOKEN":"old"}`, "old", `{"a":1,"a":2,"PANTHER_API_TOKEN":"new"}`},
+		"digits alone":                {"12345678", "12345678", "new"},
+		"other JSON words":            {"true", "true", "new"},
+		"a mark in another value":     {"{\"a\":\"\ufeff\",\"PANTHER_API_TOKEN\":\"old\"}", "old", "{\"a\":\"\ufeff\",\"PANTHER_API_TOKEN\":\"new\"}"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, err := secret.ParseValue(secret.NewText(tc.text), keys)
@@ -78,7 +80,32 @@ func TestUnusableValues(t *testing.T) {
 		"empty token":        {`{"PANTHER_API_TOKEN":""}`, secret.ErrNotToken},
 		"token with newline": {`{"PANTHER_API_TOKEN":"hunter2\n"}`, secret.ErrNotToken},
 		"two words":          {"export hunter2", secret.ErrNotToken},
-		"byte order mark":    {"\ufeffhunter2", secret.ErrNotToken},
+
+		"a string":                      {`"hunter2"`, secret.ErrNotObject},
+		"a string, broken":              {`"hunter2`, secret.ErrNotObject},
+		"an object encoded twice":       {`"{\"PANTHER_API_TOKEN\":\"hunter2\",\"DB_PASSWORD\":\"hunter2\"}"`, secret.ErrNotObject},
+		"a list":                        {`[{"PANTHER_API_TOKEN":"hunter2"}]`, secret.ErrNotObject},
+		"a list, behind white space":    {" \n[\"hunter2\"]", secret.ErrNotObject},
+		"a string behind white space":   {"\t\"hunter2\"\n", secret.ErrNotObject},
+		"an object in a shell's quotes": {`'{"PANTHER_API_TOKEN":"hunter2"}'`, secret.ErrNotObject},
+		"a string in a shell's escapes": {`\"hunter2\"`, secret.ErrNotObject},
+
+		"mark before the token":        {"\ufeffhunter2", secret.ErrBOM},
+		"mark behind the token":        {"hunter2\ufeff\n", secret.ErrBOM},
+		"mark behind white space":      {" \ufeff hunter2", secret.ErrBOM},
+		"mark alone":                   {"\ufeff", secret.ErrBOM},
+		"mark before an object":        {"\ufeff{\"PANTHER_API_TOKEN\":\"hunter2\"}", secret.ErrBOM},
+		"mark read as Latin-1":         {"ï»¿{\"PANTHER_API_TOKEN\":\"hunter2\"}", secret.ErrBOM},
+		"mark behind an object":        {"{\"PANTHER_API_TOKEN\":\"hunter2\"}\ufeff", secret.ErrBOM},
+		"mark within an object":        {"{\ufeff\"PANTHER_API_TOKEN\":\"hunter2\"}", secret.ErrBOM},
+		"mark before a string":         {"\ufeff\"hunter2\"", secret.ErrBOM},
+		"mark in the token":            {"{\"PANTHER_API_TOKEN\":\"hunter2\ufeff\"}", secret.ErrBOM},
+		"mark in the token, escaped":   {`{"PANTHER_API_TOKEN":"\ufeffhunter2"}`, secret.ErrBOM},
+		"mark in the key":              {"{\"\ufeffPANTHER_API_TOKEN\":\"hunter2\"}", secret.ErrBOM},
+		"mark in the key, escaped":     {`{"PANTHER_API_TOKEN\ufeff":"hunter2"}`, secret.ErrBOM},
+		"mark in the standby":          {"{\"PANTHER_API_TOKEN\":\"hunter2\",\"PANTHER_API_TOKEN_STANDBY\":\"\ufeffhunter3\"}", secret.ErrBOM},
+		"mark in the standby's key":    {"{\"PANTHER_API_TOKEN\":\"hunter2\",\"\ufeffPANTHER_API_TOKEN_STANDBY\":\"hunter3\"}", secret.ErrBOM},
+		"mark in an object of no JSON": {"{\ufeff\"PANTHER_API_TOKEN\":hunter2}", secret.ErrNotJSON},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := secret.ParseValue(secret.NewText(tc.text), keys)
