@@ -153,7 +153,7 @@ func stringAt(text []byte, path ...string) (string, bool) {
 		}
 		value, err := dec.Token()
 		s, ok := value.(string)
-		return s, err == nil && ok
+		return s, err == nil && ok && closes(text[dec.InputOffset():])
 	}
 }
 

@@ -11,9 +11,17 @@ import (
 	"panther-token-rotation/internal/secret"
 )
 
-// maxAnswer bounds how much of an answer is read, in bytes. A real one has a
-// few hundred.
-const maxAnswer = 1 << 20
+const (
+	// maxAnswer bounds how much of an answer is read, in bytes. A real one has
+	// a few hundred. Reading also ends with the time for the call.
+	maxAnswer = 32 << 20
+	// maxDecoded bounds what a compressed answer becomes. With maxAnswer it
+	// fits into the 256 MB that the function has in Lambda.
+	maxDecoded = 32 << 20
+	// maxSearched bounds all further encodings that are undone in the search
+	// of one answer, and with them its time.
+	maxSearched = 16 << 20
+)
 
 // call is the transport of one operation. It adds the token, keeps the answer
 // for us and hands an empty one on, so that neither the library nor
@@ -36,6 +44,9 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	req.Header.Set("X-API-Key", c.token.Reveal())
 	req.Header.Set("User-Agent", c.issuer.userAgent)
 	req.Header.Set("Accept", "application/json")
+	// Where a caller asks for gzip itself, net/http leaves the answer as it is.
+	// With a wrong Content-Encoding it would throw the answer away.
+	req.Header.Set("Accept-Encoding", "gzip, identity")
 
 	resp, err := c.issuer.transport.RoundTrip(req)
 	if err != nil {
@@ -46,6 +57,10 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err == nil && len(body) == maxAnswer {
 		err = errTooLong
+	}
+	body, damage := plain(body)
+	if err == nil {
+		err = damage
 	}
 	c.answer = answer{status: resp.StatusCode, header: resp.Header, body: body, err: err}
 	return &http.Response{

@@ -62,12 +62,15 @@ type introspection struct {
 }
 
 // Rotate calls rotateAPIToken with the token to be rotated. See
-// [rotation.Issuer].
+// [rotation.Issuer]. It takes the new token from any answer that has it,
+// whether the answer is strict JSON or not, of up to 32 MiB. The token that was
+// sent is no new one.
 func (i *Issuer) Rotate(ctx context.Context, token secret.Text) (secret.Text, error) {
 	answer := i.send(ctx, token, func(client *graphql.Client) error {
 		return client.Mutate(ctx, &rotateAPIToken{}, nil)
 	})
-	if fresh, ok := stringAt(answer.body, "data", "rotateAPIToken", "token", "value"); ok && fresh != "" {
+	isNew := func(s string) bool { return s != "" && s != token.Reveal() }
+	if fresh, ok := find(answer.body, isNew, secret.FitsHeader, "rotateAPIToken", "token", "value"); ok {
 		return secret.NewText(fresh), nil
 	}
 	return secret.Text{}, answer.classify()
@@ -78,8 +81,9 @@ func (i *Issuer) Check(ctx context.Context, token secret.Text) error {
 	answer := i.send(ctx, token, func(client *graphql.Client) error {
 		return client.Query(ctx, &introspection{}, nil)
 	})
-	name, ok := stringAt(answer.body, "data", "__schema", "queryType", "name")
-	if answer.status == http.StatusOK && ok && name != "" {
+	isName := func(s string) bool { return s != "" }
+	_, ok := find(answer.body, isName, isName, "__schema", "queryType", "name")
+	if answer.status == http.StatusOK && ok {
 		return nil
 	}
 	return answer.classify()
