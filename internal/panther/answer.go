@@ -42,6 +42,8 @@ func (a *answer) classify() *rotation.AnswerError {
 		return &rotation.AnswerError{Answer: kind, Summary: status + summary}
 	}
 	switch {
+	case a.isUnknownRoute():
+		return is(rotation.Misconfigured, ", API Gateway's answer to a path that it does not have; check the path of PANTHER_API_URL")
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
 		return is(rotation.Unauthorized, "")
 	case a.status == http.StatusTooManyRequests:
@@ -84,6 +86,20 @@ func (a *answer) classify() *rotation.AnswerError {
 		return is(rotation.Ambiguous, " with GraphQL errors")
 	}
 	return is(rotation.Ambiguous, " without the data that was asked for")
+}
+
+// isUnknownRoute reports whether API Gateway refused the path or method, not
+// the token. It has no 404 for that, but 403 with this type or message
+// (https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html,
+// MISSING_AUTHENTICATION_TOKEN). Its "Forbidden" can be about the token.
+func (a *answer) isUnknownRoute() bool {
+	if a.status != http.StatusUnauthorized && a.status != http.StatusForbidden {
+		return false
+	}
+	var reply struct{ Message string }
+	_ = json.Unmarshal(bytes.TrimPrefix(a.body, []byte("\ufeff")), &reply) // whatever else it is, it has no message
+	return strings.HasPrefix(a.header.Get("X-Amzn-ErrorType"), "MissingAuthenticationToken") ||
+		strings.EqualFold(strings.TrimSpace(reply.Message), "Missing Authentication Token")
 }
 
 // isHTML reports whether a web page came. JSON that is only labelled as one

@@ -40,6 +40,16 @@ func TestWhatAnAnswerWithoutATokenMeans(t *testing.T) {
 		"403 page":            {says(403, "text/html", page), rotation.Unauthorized},
 		"403 with validation": {says(403, "application/json", validation), rotation.Unauthorized},
 
+		// Said of the path, whoever asks.
+		"403 unknown route":              {unknownRoute(403, "MissingAuthenticationTokenException", `{"message":"Missing Authentication Token"}`), rotation.Misconfigured},
+		"403 unknown route, header only": {unknownRoute(403, "MissingAuthenticationTokenException:http://internal.amazon.com/", ``), rotation.Misconfigured},
+		"403 unknown route, body only":   {unknownRoute(403, "", `{"message":"Missing Authentication Token"}`), rotation.Misconfigured},
+		"403 unknown route, capitals":    {unknownRoute(403, "", "\ufeff"+`{"Message":"MISSING AUTHENTICATION TOKEN "}`), rotation.Misconfigured},
+		"401 unknown route":              {unknownRoute(401, "MissingAuthenticationTokenException", `{}`), rotation.Misconfigured},
+		"403 from an authorizer":         {unknownRoute(403, "AccessDeniedException", `{"Message":"User is not authorized to access this resource"}`), rotation.Unauthorized},
+		"403 forbidden key":              {unknownRoute(403, "ForbiddenException", `{"message":"Forbidden"}`), rotation.Unauthorized},
+		"403 message of another form":    {unknownRoute(403, "", `{"message":{"text":"Missing Authentication Token"}}`), rotation.Unauthorized},
+
 		"429":      {says(429, "application/json", anyError), rotation.Throttled},
 		"429 page": {says(429, "text/html", page), rotation.Throttled},
 
@@ -99,6 +109,15 @@ func TestWhatAnAnswerWithoutATokenMeans(t *testing.T) {
 	}
 }
 
+// unknownRoute answers as API Gateway does, with its own header for the type of
+// error.
+func unknownRoute(status int, errorType, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Amzn-ErrorType", errorType)
+		says(status, "application/json", body)(w, r)
+	}
+}
+
 func TestRetryAfterIsHonouredInBothForms(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
@@ -143,7 +162,7 @@ func TestOfAKeyThatIsThereTwiceTheFirstCounts(t *testing.T) {
 }
 
 // ownWords is everything that classify may say of an answer.
-var ownWords = regexp.MustCompile(`^HTTP status [0-9]{3}(|, a redirect, which is not followed because the token would go along| with a web page| with an answer that was cut off| with an answer that is not GraphQL| with a GraphQL validation error: the API's schema is not the one that was expected| with GraphQL errors| without the data that was asked for)$`)
+var ownWords = regexp.MustCompile(`^HTTP status [0-9]{3}(|, API Gateway's answer to a path that it does not have; check the path of PANTHER_API_URL|, a redirect, which is not followed because the token would go along| with a web page| with an answer that was cut off| with an answer that is not GraphQL| with a GraphQL validation error: the API's schema is not the one that was expected| with GraphQL errors| without the data that was asked for)$`)
 
 func FuzzAnswer(f *testing.F) {
 	for _, body := range []string{
@@ -174,7 +193,7 @@ func FuzzAnswer(f *testing.F) {
 		if !ownWords.MatchString(explained.Summary) {
 			t.Errorf("explained as %q, which may quote the answer", explained.Summary)
 		}
-		switch refused, throttled := status == 401 || status == 403, status == 429; {
+		switch refused, throttled := (status == 401 || status == 403) && !a.isUnknownRoute(), status == 429; {
 		case explained.Answer == rotation.NotSent,
 			refused != (explained.Answer == rotation.Unauthorized),
 			throttled != (explained.Answer == rotation.Throttled),

@@ -15,6 +15,8 @@ var (
 	ErrMalformed  = errors.New("it is not a URL")
 	ErrNoDomain   = errors.New("its host is not a full domain name, such as api.acme.runpanther.net")
 	ErrNotHTTPS   = errors.New("it must begin with https:// (plain http is for a loopback host only)")
+	ErrConsole    = errors.New("its path is the console's, /internal/graphql, where no API token works; use /public/graphql")
+	ErrNotGraphQL = errors.New("its path does not end in /graphql; append /public/graphql to a REST base such as /v1, or leave the path out")
 	ErrExtraParts = errors.New("it must not hold a user name, a query or a fragment")
 )
 
@@ -23,7 +25,8 @@ var (
 // console's address, or the bare domain. Panther's API lives on the host api.
 // in front of the console's domain, at /public/graphql
 // (https://docs.panther.com/panther-developer-workflows/api/graphql). A path
-// that is given is used as given, and the host with it.
+// that ends in /graphql is used as given, without a slash at its end, and the
+// host with it. Any other path is refused.
 func ParseURL(s string) (*url.URL, error) {
 	s = strings.TrimSpace(s)
 	if !strings.Contains(s, "://") {
@@ -50,8 +53,15 @@ func ParseURL(s string) (*url.URL, error) {
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, ErrExtraParts
 	}
-	if u.Path != "" && u.Path != "/" {
+	switch path := strings.TrimSuffix(u.EscapedPath(), "/"); {
+	case path == "":
+	case strings.HasSuffix(path, "/internal/graphql"):
+		return nil, ErrConsole
+	case strings.HasSuffix(path, "/graphql"):
+		u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(u.RawPath, "/")
 		return u, nil
+	default:
+		return nil, ErrNotGraphQL
 	}
 	u.Path = "/public/graphql"
 	if hasAPISubdomain(host) {

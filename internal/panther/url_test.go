@@ -24,10 +24,12 @@ func TestParseURLTakesEveryFormPeopleHave(t *testing.T) {
 		"https://panther.example.org":                    "https://api.panther.example.org/public/graphql",
 
 		// A path that is given is used as given, and its host with it.
-		"https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql": "https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql",
-		"https://acme.runpanther.net/public/graphql":                           "https://acme.runpanther.net/public/graphql",
-		"https://api.acme.runpanther.net/public/graphql/":                      "https://api.acme.runpanther.net/public/graphql/",
-		"https://api.acme.runpanther.net/a%2Fb":                                "https://api.acme.runpanther.net/a%2Fb",
+		"https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql":  "https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql",
+		"https://acme.runpanther.net/public/graphql":                            "https://acme.runpanther.net/public/graphql",
+		"https://api.acme.runpanther.net/public/graphql/":                       "https://api.acme.runpanther.net/public/graphql",
+		"https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql/": "https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql",
+		"https://proxy.example.org/graphql":                                     "https://proxy.example.org/graphql",
+		"https://proxy.example.org/a%2Fb/graphql/":                              "https://proxy.example.org/a%2Fb/graphql",
 
 		// No console stands behind these hosts.
 		"https://abc123.execute-api.eu-west-1.amazonaws.com":     "https://abc123.execute-api.eu-west-1.amazonaws.com/public/graphql",
@@ -86,6 +88,21 @@ func TestParseURLRefusesWithoutEchoing(t *testing.T) {
 		"pAsTeD01tOkEn":                             ErrNoDomain,
 		"https://pAsTeD01tOkEn":                     ErrNoDomain,
 		"pAsTeD01_tOkEn":                            ErrMalformed,
+
+		// The console's own path takes no API token.
+		"https://acme.runpanther.net/internal/graphql":                           ErrConsole,
+		"https://acme.runpanther.net/internal/graphql/":                          ErrConsole,
+		"https://abc123.execute-api.eu-west-1.amazonaws.com/v1/internal/graphql": ErrConsole,
+
+		// A REST base, a page of the console, or a path that is not complete.
+		"https://abc123.execute-api.eu-west-1.amazonaws.com/v1":  ErrNotGraphQL,
+		"https://abc123.execute-api.eu-west-1.amazonaws.com/v1/": ErrNotGraphQL,
+		"https://api.acme.runpanther.net/public":                 ErrNotGraphQL,
+		"https://acme.runpanther.net/settings/api-tokens":        ErrNotGraphQL,
+		"https://api.acme.runpanther.net/public/graphql//":       ErrNotGraphQL,
+		"https://api.acme.runpanther.net/public%2Fgraphql":       ErrNotGraphQL,
+		"https://api.acme.runpanther.net/notgraphql":             ErrNotGraphQL,
+		"https://api.acme.runpanther.net/pAsTeD01tOkEn":          ErrNotGraphQL,
 	} {
 		t.Run(given, func(t *testing.T) {
 			u, err := ParseURL(given)
