@@ -2,18 +2,14 @@ package panther
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
 	"encoding/json"
-	"errors"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"panther-token-rotation/internal/network"
 	"panther-token-rotation/internal/rotation"
 )
 
@@ -32,9 +28,9 @@ type answer struct {
 func (a *answer) classify() *rotation.AnswerError {
 	switch {
 	case a.status == 0 && a.notSent:
-		return &rotation.AnswerError{Answer: rotation.NotSent, Summary: describeFailure(a.err, "no connection")}
+		return &rotation.AnswerError{Answer: rotation.NotSent, Summary: network.Describe(a.err, "no connection")}
 	case a.status == 0:
-		return &rotation.AnswerError{Answer: rotation.Ambiguous, Summary: describeFailure(a.err, "the connection broke before an answer came")}
+		return &rotation.AnswerError{Answer: rotation.Ambiguous, Summary: network.Describe(a.err, "the connection broke before an answer came")}
 	}
 
 	status := "HTTP status " + strconv.Itoa(a.status)
@@ -108,33 +104,6 @@ func (a *answer) isHTML() bool {
 	body := bytes.TrimSpace(a.body)
 	labelled := strings.HasPrefix(strings.ToLower(a.header.Get("Content-Type")), "text/html")
 	return bytes.HasPrefix(body, []byte("<")) || labelled && !bytes.HasPrefix(body, []byte("{"))
-}
-
-// describeFailure says why there was no answer. It names the kind of failure
-// only: the text of a network error can quote what the other side sent.
-func describeFailure(err error, otherwise string) string {
-	var (
-		dns         *net.DNSError
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-		network     *net.OpError
-		timeout     interface{ Timeout() bool }
-	)
-	switch {
-	case errors.As(err, &dns):
-		return "the host name could not be resolved"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the connection was refused"
-	case errors.As(err, &certificate):
-		return "the TLS certificate was not accepted"
-	case errors.As(err, &record), errors.As(err, &network) && network.Op == "remote error": // a TLS alert
-		return "no TLS connection"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return otherwise + " (timeout)"
-	case errors.Is(err, syscall.ECONNRESET):
-		return otherwise + " (reset)"
-	}
-	return otherwise
 }
 
 // parseRetryAfter reads both forms of the header

@@ -13,6 +13,7 @@ import (
 
 	"github.com/shurcooL/graphql"
 
+	"panther-token-rotation/internal/network"
 	"panther-token-rotation/internal/rotation"
 	"panther-token-rotation/internal/secret"
 )
@@ -31,12 +32,9 @@ var _ rotation.Issuer = (*Issuer)(nil)
 func New(u *url.URL, userAgent string) *Issuer {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSHandshakeTimeout = 5 * time.Second
-	// Each call has a connection of its own. One that slept while Lambda froze
-	// the process may be dead, and a call that dies on it leaves open whether
-	// it arrived; a new connection shows that before the request is sent. And
-	// what comes in on an idle connection, such as the rest of an answer with
-	// a wrong Content-Length, net/http would quote in the log.
-	transport.DisableKeepAlives = true
+	// A call that dies on a kept connection would leave open whether it
+	// arrived; a new connection shows that before the request is sent.
+	network.Configure(transport)
 	return &Issuer{url: u.String(), userAgent: userAgent, transport: transport}
 }
 

@@ -12,8 +12,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smithymiddleware "github.com/aws/smithy-go/middleware"
+
+	"panther-token-rotation/internal/network"
+	"panther-token-rotation/internal/secret"
 )
 
 // AWSConfig is what the function takes from the environment that Lambda gives
@@ -22,11 +26,12 @@ import (
 // not have; going without it saves a third of the cold start and a fifth of
 // the binary.
 type AWSConfig struct {
-	region      string
-	endpoint    string // empty: the region's
-	fips        bool
-	dualStack   bool
-	credentials aws.Credentials
+	region    string
+	endpoint  string // empty: the region's
+	fips      bool
+	dualStack bool
+	// Confidential, so that no form of printing shows the role's key.
+	accessKeyID, secretAccessKey, sessionToken secret.Text
 }
 
 // ReadAWSConfig reads AWS_REGION (or AWS_DEFAULT_REGION), the credentials
@@ -35,7 +40,9 @@ type AWSConfig struct {
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, AWS_USE_FIPS_ENDPOINT and
 // AWS_USE_DUALSTACK_ENDPOINT, which mean what they mean to every SDK
 // (https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html).
-// An endpoint without TLS is refused, but on a loopback host.
+// An endpoint without TLS is refused, but on a loopback host. AWS_CA_BUNDLE,
+// which other SDKs read, is refused unless Go's SSL_CERT_FILE is set, too
+// (https://pkg.go.dev/crypto/x509#SystemCertPool).
 // The error names all that are missing or wrong, and echoes none.
 func ReadAWSConfig(getenv func(string) string) (AWSConfig, error) {
 	var problems []error
@@ -66,15 +73,12 @@ func ReadAWSConfig(getenv func(string) string) (AWSConfig, error) {
 	}
 
 	c := AWSConfig{
-		region: required("AWS_REGION", "AWS_DEFAULT_REGION"),
-		credentials: aws.Credentials{
-			AccessKeyID:     required("AWS_ACCESS_KEY_ID"),
-			SecretAccessKey: required("AWS_SECRET_ACCESS_KEY"),
-			SessionToken:    first("AWS_SESSION_TOKEN"),
-			Source:          "environment",
-		},
-		fips:      flag("AWS_USE_FIPS_ENDPOINT"),
-		dualStack: flag("AWS_USE_DUALSTACK_ENDPOINT"),
+		region:          required("AWS_REGION", "AWS_DEFAULT_REGION"),
+		accessKeyID:     secret.NewText(required("AWS_ACCESS_KEY_ID")),
+		secretAccessKey: secret.NewText(required("AWS_SECRET_ACCESS_KEY")),
+		sessionToken:    secret.NewText(first("AWS_SESSION_TOKEN")),
+		fips:            flag("AWS_USE_FIPS_ENDPOINT"),
+		dualStack:       flag("AWS_USE_DUALSTACK_ENDPOINT"),
 	}
 	if !flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
 		c.endpoint = first("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")
@@ -85,6 +89,9 @@ func ReadAWSConfig(getenv func(string) string) (AWSConfig, error) {
 	if c.endpoint != "" && (c.fips || c.dualStack) {
 		// The SDK would say so only at the first call, and at each.
 		problems = append(problems, errors.New("AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT: no SDK takes them together with AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL; give the URL of the endpoint that you mean"))
+	}
+	if getenv("AWS_CA_BUNDLE") != "" && getenv("SSL_CERT_FILE") == "" {
+		problems = append(problems, errors.New("AWS_CA_BUNDLE: not read by this function; set SSL_CERT_FILE to the same file, which is read for Panther, too"))
 	}
 	return c, errors.Join(problems...)
 }
@@ -106,13 +113,19 @@ func NewClient(c AWSConfig, userAgent string, options ...func(*sdk.Options)) *sd
 	o := sdk.Options{
 		Region: c.region,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return c.credentials, nil
+			return aws.Credentials{
+				AccessKeyID:     c.accessKeyID.Reveal(),
+				SecretAccessKey: c.secretAccessKey.Reveal(),
+				SessionToken:    c.sessionToken.Reveal(),
+				Source:          "environment",
+			}, nil
 		}),
 		// The SDK's three attempts have to fit into the time that rotation gives
 		// a call, which has retries of its own around them. The default lets one
 		// pause take 20 s.
 		Retryer:    retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Second }),
-		APIOptions: []func(*smithymiddleware.Stack) error{middleware.AddUserAgentKeyValue(name, version)},
+		APIOptions: []func(*smithymiddleware.Stack) error{middleware.AddUserAgentKeyValue(name, version), reportLastAnswer},
+		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(network.Configure),
 	}
 	if c.endpoint != "" {
 		o.BaseEndpoint = &c.endpoint

@@ -2,6 +2,7 @@ package secretsmanager_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -145,6 +146,7 @@ func TestSettingsThatLeadNowhereFailAtStart(t *testing.T) {
 		"an endpoint of another scheme": {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "ftp://h.example"}, "AWS_ENDPOINT_URL"},
 		"an endpoint without TLS":       {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "http://h.example"}, "AWS_ENDPOINT_URL"},
 		"an endpoint without a host":    {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "https://"}, "AWS_ENDPOINT_URL"},
+		"a bundle that is not read":     {[]string{"AWS_REGION", "eu-west-1", "AWS_CA_BUNDLE", "/opt/ca.pem"}, "AWS_CA_BUNDLE: not read by this function; set SSL_CERT_FILE"},
 		"FIPS and an endpoint":          {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "https://h.example", "AWS_USE_FIPS_ENDPOINT", "true"}, "AWS_USE_FIPS_ENDPOINT"},
 		"dual stack and an endpoint":    {[]string{"AWS_REGION", "eu-west-1", "AWS_ENDPOINT_URL", "https://h.example", "AWS_USE_DUALSTACK_ENDPOINT", "true"}, "AWS_USE_DUALSTACK_ENDPOINT"},
 	} {
@@ -178,5 +180,28 @@ func TestWithoutASessionTokenNoneIsSent(t *testing.T) {
 	req := firstRequest(t, settings("AWS_REGION", "eu-west-1", "AWS_SESSION_TOKEN", ""))
 	if _, sent := req.Header["X-Amz-Security-Token"]; sent {
 		t.Error("an empty session token was sent")
+	}
+}
+
+func TestABundleForOtherProgramsDoesNoHarm(t *testing.T) {
+	firstRequest(t, settings("AWS_REGION", "eu-west-1", "AWS_CA_BUNDLE", "/opt/ca.pem", "SSL_CERT_FILE", "/opt/ca.pem"))
+}
+
+func TestTheSettingsCannotPrintTheRolesKey(t *testing.T) {
+	c, err := secretsmanager.ReadAWSConfig(settings("AWS_REGION", "eu-west-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := secretsmanager.NewClient(c, "test/1")
+	for _, printed := range []string{
+		fmt.Sprintf("%v %+v %#v", c, c, c),
+		fmt.Sprintf("%v %+v %#v", &c, []any{c}, struct{ inner secretsmanager.AWSConfig }{c}),
+		fmt.Sprintf("%+v %#v", client.Options(), client.Options()),
+	} {
+		for _, confidential := range []string{"AKIDEXAMPLE", "secret-access-key", "session-token"} {
+			if strings.Contains(printed, confidential) {
+				t.Errorf("%s is in %s", confidential, printed)
+			}
+		}
 	}
 }

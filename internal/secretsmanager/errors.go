@@ -8,6 +8,9 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+
+	"panther-token-rotation/internal/network"
 )
 
 // Error is a call to Secrets Manager that failed. It holds what helps an
@@ -46,6 +49,7 @@ var speakingCodes = []string{
 	"EncryptionFailure",
 	"ExpiredTokenException",
 	"InvalidRequestException",
+	"LimitExceededException",
 	"ResourceExistsException",
 	"ResourceNotFoundException",
 	"UnrecognizedClientException",
@@ -62,7 +66,7 @@ func classify(operation string, err error) error {
 	if answered {
 		e.RequestID = response.ServiceRequestID()
 	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
+	if api, ok := answerIn(err); ok {
 		e.Code = api.ErrorCode()
 		if slices.Contains(speakingCodes, e.Code) {
 			e.Message = api.ErrorMessage()
@@ -75,7 +79,48 @@ func classify(operation string, err error) error {
 	case answered:
 		e.Message = "HTTP status " + strconv.Itoa(response.HTTPStatusCode()) + " with an answer that cannot be read; check what answers at the endpoint"
 	default:
-		e.Message = "no answer; check the network path to Secrets Manager"
+		e.Message = network.Describe(err, "no answer")
+		if e.Message == network.CertificateRejected {
+			e.Message += "; if a proxy inspects TLS, set SSL_CERT_FILE to a bundle with its certificate"
+		} else {
+			e.Message += "; check the network path to Secrets Manager"
+		}
 	}
 	return e
+}
+
+// answerIn returns the answer of Secrets Manager in an error. The SDK makes
+// errors without a code from what others answer, such as proxies.
+func answerIn(err error) (smithy.APIError, bool) {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return api, ok && api.ErrorCode() != "UnknownError"
+}
+
+// lastAnswerKey is under what a call keeps the last error that Secrets Manager
+// itself gave.
+type lastAnswerKey struct{}
+
+// reportLastAnswer makes a call that the SDK attempted several times fail with
+// the last error of Secrets Manager, where the last attempt got no answer. "No
+// answer in time" would hide the reason.
+func reportLastAnswer(stack *middleware.Stack) error {
+	call := middleware.InitializeMiddlewareFunc("ReportLastAnswer", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		var last error
+		out, metadata, err := next.HandleInitialize(context.WithValue(ctx, lastAnswerKey{}, &last), in)
+		if _, answered := answerIn(err); err != nil && !answered && last != nil {
+			err = last
+		}
+		return out, metadata, err
+	})
+	attempt := middleware.FinalizeMiddlewareFunc("KeepLastAnswer", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleFinalize(ctx, in)
+		if _, answered := answerIn(err); answered {
+			*ctx.Value(lastAnswerKey{}).(*error) = err
+		}
+		return out, metadata, err
+	})
+	if err := stack.Initialize.Add(call, middleware.Before); err != nil {
+		return err
+	}
+	return stack.Finalize.Insert(attempt, "Retry", middleware.After)
 }

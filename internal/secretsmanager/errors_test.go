@@ -127,6 +127,7 @@ func TestMessagesThatSayWhatToMendStay(t *testing.T) {
 		"EncryptionFailure":         "Secrets Manager can't encrypt the protected secret text using the provided KMS key.",
 		"InvalidRequestException":   "You can't perform this operation on the secret because it was marked for deletion.",
 		"ResourceNotFoundException": "Secrets Manager can't find the specified secret.",
+		"LimitExceededException":    "The request failed because it would exceed one of the Secrets Manager quotas.",
 		"ExpiredTokenException":     "The security token included in the request is expired",
 	} {
 		t.Run(code, func(t *testing.T) {
@@ -165,6 +166,13 @@ func TestWhatRotationDecidesBy(t *testing.T) {
 		t.Errorf("a binary value: %v", err)
 	}
 
+	// AWS does not answer so; emulators do, for a version without a value.
+	for name, body := range map[string]string{"neither": `{"ARN":"a","VersionId":"v1"}`, "an empty binary": `{"ARN":"a","VersionId":"v1","SecretBinary":""}`} {
+		if err := read(answering(t, 200, body)); !errors.Is(err, rotation.ErrNoValue) || errors.Is(err, secret.ErrBinary) {
+			t.Errorf("a version with %s: %v", name, err)
+		}
+	}
+
 	err := put(t.Context(), answering(t, 400, `{"__type":"ResourceExistsException","Message":"You can't use ClientRequestToken v1 because that value is already in use for a version of secret panther."}`))
 	if !errors.Is(err, rotation.ErrVersionTaken) {
 		t.Errorf("a version with another value: %v", err)
@@ -178,7 +186,7 @@ func TestWithoutAnAnswerTheErrorSaysWhereToLook(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	err := put(t.Context(), clientOf(t, closed.URL))
-	if want := "PutSecretValue failed: no answer; check the network path to Secrets Manager"; err == nil || err.Error() != want {
+	if want := "PutSecretValue failed: the connection was refused; check the network path to Secrets Manager"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 
@@ -202,6 +210,8 @@ func TestAnAnswerThatIsNotSecretsManagersSaysSo(t *testing.T) {
 		"cut off":           {200, `{"ARN":"` + confidential},
 		"a broken error":    {400, `{"__type": ` + confidential},
 		"a page of a proxy": {502, "<html>" + confidential},
+		"nothing":           {502, ""},
+		"other JSON":        {403, `{"error":"` + confidential + `"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := put(t.Context(), answering(t, tc.status, tc.body))

@@ -60,7 +60,11 @@ func (s *Store) get(ctx context.Context, in *sdk.GetSecretValueInput) (rotation.
 		}
 		return rotation.Version{}, classify("GetSecretValue", err)
 	}
-	if out.SecretString == nil {
+	switch {
+	case out.SecretString == nil && len(out.SecretBinary) == 0:
+		// AWS answers ResourceNotFoundException; emulators answer so.
+		return rotation.Version{}, rotation.ErrNoValue
+	case out.SecretString == nil:
 		return rotation.Version{}, secret.ErrBinary
 	}
 	return rotation.Version{
