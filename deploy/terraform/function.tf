@@ -44,7 +44,7 @@ resource "aws_lambda_function" "rotation" {
   logging_config {
     log_format = "JSON"
     log_group  = aws_cloudwatch_log_group.function.name
-    # Lambda drops what is below this, and takes the lines with metrics for INFO: WARN would end the alarms.
+    # Lambda drops lines below this. Metrics of failures are ERROR lines, the other metrics INFO.
     application_log_level = var.log_level == "debug" ? "DEBUG" : "INFO"
   }
 

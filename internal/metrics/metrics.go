@@ -56,8 +56,16 @@ type metadata struct {
 // on which alarms are set; failures have it also with Step and Kind. The
 // secret's ARN is a property, to be found by a log query: as a dimension, it
 // would make a metric of each secret.
+//
+// Lambda drops lines below the function's log level, and takes one without
+// level or timestamp for INFO
+// (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html).
+// So failures have the level ERROR, lest their alarms go with the lines.
 func (m *Meter) Measure(measured rotation.Measurement) {
+	now := time.Now()
 	line := map[string]any{
+		"level":        "INFO",
+		"timestamp":    now.UTC().Format(time.RFC3339Nano),
 		"FunctionName": m.function,
 		"SecretArn":    measured.SecretARN,
 		"Step":         stepName(measured.Step),
@@ -70,6 +78,9 @@ func (m *Meter) Measure(measured rotation.Measurement) {
 	duration := func(name string) {
 		line[name] = float64(measured.Duration.Microseconds()) / 1000
 		d.Metrics = append(d.Metrics, metric{name, "Milliseconds"})
+	}
+	if measured.Event == rotation.Failed || measured.Event == rotation.Unstored {
+		line["level"] = "ERROR"
 	}
 	switch measured.Event {
 	case rotation.Rotated:
@@ -86,7 +97,7 @@ func (m *Meter) Measure(measured rotation.Measurement) {
 	case rotation.Unstored:
 		count(TokensNotStored)
 	}
-	line["_aws"] = metadata{time.Now().UnixMilli(), []directive{d}}
+	line["_aws"] = metadata{now.UnixMilli(), []directive{d}}
 
 	encoded, err := json.Marshal(line)
 	if err != nil {

@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -102,6 +103,19 @@ func TestEveryEventBecomesItsMetrics(t *testing.T) {
 				t.Fatal(err)
 			}
 			delete(root, "_aws")
+			level := "INFO"
+			if tc.measured.Event == rotation.Failed || tc.measured.Event == rotation.Unstored {
+				level = "ERROR" // else Lambda drops the line where its own log level is WARN or ERROR
+			}
+			if root["level"] != level {
+				t.Errorf("the level is %v, want %s", root["level"], level)
+			}
+			written, err := time.Parse(time.RFC3339Nano, fmt.Sprint(root["timestamp"]))
+			if err != nil || written.UnixMilli() != extracted.timestamp {
+				t.Errorf("the timestamp is %v, want that of the metric in RFC 3339: %v", root["timestamp"], err)
+			}
+			delete(root, "level")
+			delete(root, "timestamp")
 			for name, want := range tc.metrics {
 				if root[name] != want {
 					t.Errorf("%s is %v, want %v", name, root[name], want)
