@@ -78,13 +78,8 @@ func (q *request) message(text string) string {
 
 // answer carries the request out.
 func (q *request) answer() answer {
-	if q.api.throttles() {
-		throttled := plainError(http.StatusTooManyRequests, q.message("Too Many Requests"))
-		throttled.header["Retry-After"] = "1"
-		return throttled
-	}
-	if q.api.Status(q.token) != Living {
-		return q.refusal()
+	if reply, refused := q.refused(); refused {
+		return reply
 	}
 	if q.method != http.MethodPost {
 		wrongMethod := plainError(http.StatusMethodNotAllowed, q.message("Method Not Allowed"))
@@ -105,6 +100,17 @@ func (q *request) answer() answer {
 		})
 	}
 	return q.executed(reply)
+}
+
+// refused is what stands before every part of the API: a rate limit, and the
+// token.
+func (q *request) refused() (answer, bool) {
+	if q.api.throttles() {
+		throttled := plainError(http.StatusTooManyRequests, q.message("Too Many Requests"))
+		throttled.header["Retry-After"] = "1"
+		return throttled, true
+	}
+	return q.refusal(), q.api.Status(q.token) != Living
 }
 
 func (q *request) refusal() answer {

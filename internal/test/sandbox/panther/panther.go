@@ -1,5 +1,5 @@
-// Package panther stands in for Panther's public GraphQL API: the part of it
-// that token rotation needs, in memory, on a real GraphQL engine. New makes an
+// Package panther stands in for Panther's public API: the part of it that
+// token rotation and the first calls of Panther's own clients need, in memory, on a real GraphQL engine. New makes an
 // http.Handler; NewToken gives it its first token. Nothing of it is for
 // production: it keeps tokens in the clear, because tests have to search for
 // them.
@@ -20,6 +20,7 @@
 package panther
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -27,8 +28,13 @@ import (
 	"time"
 )
 
-// Path is where the API answers. Everywhere else is 404.
-const Path = "/public/graphql"
+const (
+	// Path is where GraphQL answers.
+	Path = "/public/graphql"
+	// SelfPath is where REST tells about the token that asks. It is all of
+	// REST that the sandbox has.
+	SelfPath = "/api-tokens/self"
+)
 
 // maxBody limits a request, in bytes. A rotation needs less than a hundred.
 const maxBody = 64 << 10
@@ -114,8 +120,7 @@ func New(options Options) *API {
 	return &API{options: options}
 }
 
-// Calls lists the requests so far, in the order of their answers. Those to
-// another path are not among them.
+// Calls lists the requests of GraphQL so far, in the order of their answers.
 func (a *API) Calls() []Call {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -126,8 +131,13 @@ func (a *API) Calls() []Call {
 // answer it panics with http.ErrAbortHandler, which net/http's server knows;
 // callers without a server have to recover from it.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != Path {
-		plainError(http.StatusNotFound, "Not Found").send(w)
+	switch {
+	case r.URL.Path == SelfPath && r.Method == http.MethodGet:
+		a.self(r.Header.Get("X-API-Key")).send(w)
+		return
+	case r.URL.Path != Path:
+		missing := fmt.Sprintf("The sandbox does not have %s %s. It has POST %s and GET %s.", r.Method, r.URL.Path, Path, SelfPath)
+		plainError(http.StatusNotFound, missing).send(w)
 		return
 	}
 
