@@ -38,6 +38,10 @@ func errVersionTaken(id string) *apiError {
 	return clientError("ResourceExistsException", "You can't use ClientRequestToken %s because that value is already in use for a version of secret.", id)
 }
 
+func errQuota() *apiError {
+	return clientError("LimitExceededException", "The request failed because it would exceed one of the Secrets Manager quotas.")
+}
+
 func errNameOfDeleted() *apiError {
 	return clientError("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
 }

@@ -17,6 +17,13 @@ const (
 	// maxValue is the largest value in bytes
 	// (https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html).
 	maxValue = 65536
+
+	// Quotas of the same page. A version without labels is removed only when it
+	// is a day old. Whether AWS counts those with labels is not known: the
+	// sandbox does not.
+	maxVersions = 100
+	maxLabels   = 20
+	keptFor     = 24 * time.Hour
 )
 
 // secret is one secret with its versions, oldest first. The server's lock
@@ -109,6 +116,8 @@ func (s *secret) put(id string, labels []string, val *value, now time.Time) (v *
 		return v, true, nil
 	case v != nil && v.value != nil:
 		return nil, false, errVersionTaken(id)
+	case s.isFull(v, labels, now):
+		return nil, false, errQuota()
 	case v == nil:
 		v = &version{id: id, created: now}
 		s.versions = append(s.versions, v)
@@ -122,6 +131,21 @@ func (s *secret) put(id string, labels []string, val *value, now time.Time) (v *
 	}
 	s.changed = now
 	return v, false, nil
+}
+
+// isFull reports whether a value for v, nil if it is to be made, would exceed a
+// quota.
+func (s *secret) isFull(v *version, labels []string, now time.Time) bool {
+	unlabelled := 0
+	all := slices.Clone(labels)
+	for _, other := range s.versions {
+		if len(other.labels) == 0 && now.Sub(other.created) < keptFor {
+			unlabelled++
+		}
+		all = append(all, other.labels...)
+	}
+	slices.Sort(all)
+	return v == nil && unlabelled >= maxVersions || len(slices.Compact(all)) > maxLabels
 }
 
 // find returns the version that GetSecretValue reads.
