@@ -261,7 +261,7 @@ func TestOnceSentALostAnswerLeavesItOpen(t *testing.T) {
 			hang(w, r)
 		}), 50 * time.Millisecond, "HTTP status 200 with an answer that was cut off"},
 		"is endless": {api(t, func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, `{"extensions":"`+strings.Repeat(oldToken, maxAnswer/len(oldToken)+1))
+			_, _ = io.WriteString(w, `{"extensions":"`+oldToken+strings.Repeat(".", maxAnswer))
 		}), time.Minute, "HTTP status 200 with an answer that was cut off"},
 	} {
 		t.Run(name, func(t *testing.T) {

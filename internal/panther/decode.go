@@ -184,7 +184,7 @@ var percentEscapes = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
 // unescapePercent undoes the encoding of URLs and HTML forms. Quotation marks
 // that were there go, as in unescapeJSON.
 func unescapePercent(text []byte, limit int) []byte {
-	if !percentEscapes.Match(text) {
+	if bytes.IndexByte(text, '%') < 0 || !percentEscapes.Match(text) {
 		return nil
 	}
 	return cut(percentEscapes.ReplaceAllFunc(withoutQuotes(text), func(escape []byte) []byte {
@@ -221,6 +221,9 @@ var eventFields = regexp.MustCompile(`(?m)^[ \t]*data:`)
 // joinEvents takes out the field names of server-sent events
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 func joinEvents(text []byte, limit int) []byte {
+	if !bytes.Contains(text, []byte("data:")) {
+		return nil
+	}
 	return changed(text, eventFields.ReplaceAll(text, nil), limit)
 }
 
@@ -233,24 +236,37 @@ func unescapeQuotedPrintable(text []byte, limit int) []byte {
 	return changed(text, readUpTo(quotedprintable.NewReader(bytes.NewReader(text)), limit), limit)
 }
 
-var (
-	// base64Text is long enough for the shortest answer with a token.
-	base64Text  = regexp.MustCompile(`[A-Za-z0-9+/_-][A-Za-z0-9+/_\r\n-]{46,}={0,2}`)
-	base64Plain = strings.NewReplacer("\r", "", "\n", "", "-", "+", "_", "/", "=", "")
-)
+// shortestBase64 is the length of the shortest answer with a token in base64.
+const shortestBase64 = 48
+
+// isBase64 has the characters of both alphabets, and of line ends.
+var isBase64 = func() (is [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_\r\n") {
+		is[c] = true
+	}
+	return is
+}()
+
+var base64Plain = strings.NewReplacer("\r", "", "\n", "", "-", "+", "_", "/")
 
 // decodeBase64 decodes each part of text that is long and can be base64, in
 // either alphabet.
 func decodeBase64(text []byte, limit int) []byte {
+	for _, blankLine := range []string{"\n\n", "\r\n\r\n"} { // as between a part's header and its body
+		text = bytes.ReplaceAll(text, []byte(blankLine), []byte(" "))
+	}
 	var out bytes.Buffer
-	for _, at := range base64Text.FindAllIndex(text, -1) {
-		if out.Len() >= limit {
-			break
+	for from := 0; from < len(text) && out.Len() < limit; {
+		end := from
+		for end < len(text) && isBase64[text[end]] {
+			end++
 		}
-		plain := base64Plain.Replace(string(text[at[0]:at[1]]))
-		decoded, _ := base64.RawStdEncoding.DecodeString(plain) // up to an error
-		out.Write(decoded)
-		out.WriteByte('\n')
+		if end-from >= shortestBase64 {
+			decoded, _ := base64.RawStdEncoding.DecodeString(base64Plain.Replace(string(text[from:end]))) // up to an error
+			out.Write(decoded)
+			out.WriteByte('\n')
+		}
+		from = end + 1
 	}
 	return cut(out.Bytes(), limit)
 }

@@ -64,6 +64,13 @@ var encoders = map[string]func(string) string{
 	"another document":    func(s string) string { return `{"data":null}` + "\n" + s + "{}" },
 	"multipart":           func(s string) string { return "--b\r\nContent-Type: application/json\r\n\r\n" + s + "\r\n--b--\r\n" },
 	"API Gateway's proxy": func(s string) string { return `{"statusCode":200,"body":` + string(must(json.Marshal(s))) + `}` },
+	"multipart, base64": func(s string) string {
+		encoded := base64.StdEncoding.EncodeToString([]byte(s))
+		for at := 76; at < len(encoded); at += 78 {
+			encoded = encoded[:at] + "\r\n" + encoded[at:]
+		}
+		return "--b\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded + "\r\n--b--\r\n"
+	},
 	"the same in base64": func(s string) string {
 		return `{"isBase64Encoded":true,"body":"` + base64.StdEncoding.EncodeToString([]byte(s)) + `"}`
 	},
@@ -230,18 +237,29 @@ func TestALongAnswerIsReadWithinTheMemoryOfTheFunction(t *testing.T) {
 	}
 }
 
-func TestWhatExpandsWithoutEndEnds(t *testing.T) {
-	bomb := strings.Repeat("\x00", maxDecoded+1)
-	for range 3 {
-		bomb = encoders["gzip"](bomb)
+func TestCompressionIsUndoneUpToABound(t *testing.T) {
+	bomb := encoders["gzip"](encoders["zlib"](strings.Repeat("x", maxDecoded+1)))
+	if text, _ := plain([]byte(bomb)); len(text) > maxDecoded {
+		t.Errorf("%d bytes of compressed text became %d", len(bomb), len(text))
 	}
-	open := strings.Repeat(`"rotateAPIToken":`, 1<<15)
+}
+
+func TestTheSearchEndsWithItsBudget(t *testing.T) {
+	const budget = 1 << 18
+	bomb := encoders["zlib"](strings.Repeat("\x00", 8*budget))
 	for name, body := range map[string]string{
-		"a bomb": bomb, "brackets": `"rotateAPIToken":` + strings.Repeat("[", 1<<20), "keys": open,
-		"objects": strings.Repeat(`{"rotateAPIToken":`, 1<<15), "backslashes": strings.Repeat(`\\\\\"%22&amp;=22`+"\n", 1<<10),
+		"a bomb":      "\ufeff" + encoders["gzip"](encoders["gzip"](bomb)),
+		"brackets":    `"rotateAPIToken":` + strings.Repeat("[", 2*budget),
+		"keys":        strings.Repeat(`"rotateAPIToken":`, 1<<15),
+		"objects":     strings.Repeat(`{"rotateAPIToken":`, 1<<15),
+		"backslashes": strings.Repeat(`\\\\\"%22&amp;=22`+"\n", 1<<10),
 	} {
-		if got, ok := findToken(body); ok {
+		s := search{path: []string{"rotateAPIToken", "token", "value"}, accepts: secret.FitsHeader, budget: budget}
+		if got, ok := s.find([]byte(body), 0); ok {
 			t.Errorf("%s: found %q", name, got)
+		}
+		if decoded := budget - s.budget; decoded > 2*budget {
+			t.Errorf("%s: went through %d bytes, with a budget of %d", name, decoded, budget)
 		}
 	}
 }
