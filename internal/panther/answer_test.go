@@ -53,20 +53,24 @@ func TestWhatAnAnswerWithoutATokenMeans(t *testing.T) {
 		"429":      {says(429, "application/json", anyError), rotation.Throttled},
 		"429 page": {says(429, "text/html", page), rotation.Throttled},
 
-		"400":                          {says(400, "application/json", anyError), rotation.Misconfigured},
-		"400 validation":               {says(400, "application/json", validation), rotation.Misconfigured},
-		"404":                          {says(404, "text/plain", "not found"), rotation.Misconfigured},
-		"404 page":                     {says(404, "text/html", page), rotation.Misconfigured},
-		"405":                          {says(405, "", ""), rotation.Misconfigured},
-		"410":                          {says(410, "", ""), rotation.Misconfigured},
-		"200 page":                     {says(200, "text/html; charset=utf-8", page), rotation.Misconfigured},
-		"200 page, in capitals":        {says(200, "TEXT/HTML", "Sign in"), rotation.Misconfigured},
-		"200 page unlabelled":          {says(200, "application/json", "\n "+page), rotation.Misconfigured},
-		"200 validation":               {json200(validation), rotation.Misconfigured},
-		"200 parse error":              {json200(`{"data":null,"errors":[{"extensions":{"code":"GRAPHQL_PARSE_FAILED"}}]}`), rotation.Misconfigured},
-		"200 validation, second error": {json200(`{"errors":[{"message":"x"},{"extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}`), rotation.Misconfigured},
-		"300":                          {says(300, "text/html", page), rotation.Misconfigured},
-		"304":                          {says(304, "", ""), rotation.Misconfigured},
+		"400":                           {says(400, "application/json", anyError), rotation.Misconfigured},
+		"400 validation":                {says(400, "application/json", validation), rotation.Misconfigured},
+		"404":                           {says(404, "text/plain", "not found"), rotation.Misconfigured},
+		"404 page":                      {says(404, "text/html", page), rotation.Misconfigured},
+		"405":                           {says(405, "", ""), rotation.Misconfigured},
+		"410":                           {says(410, "", ""), rotation.Misconfigured},
+		"200 page":                      {says(200, "text/html; charset=utf-8", page), rotation.Misconfigured},
+		"200 page, in capitals":         {says(200, "TEXT/HTML", "Sign in"), rotation.Misconfigured},
+		"200 page unlabelled":           {says(200, "application/json", "\n "+page), rotation.Misconfigured},
+		"200 validation":                {json200(validation), rotation.Misconfigured},
+		"200 validation, compressed":    {compressed("gzip", encoders["gzip"](validation)), rotation.Misconfigured},
+		"200 validation, no label":      {compressed("", encoders["zlib"](validation)), rotation.Misconfigured},
+		"200 validation, labelled only": {compressed("gzip", validation), rotation.Misconfigured},
+		"200 page, compressed":          {compressed("gzip", encoders["gzip"](page)), rotation.Misconfigured},
+		"200 parse error":               {json200(`{"data":null,"errors":[{"extensions":{"code":"GRAPHQL_PARSE_FAILED"}}]}`), rotation.Misconfigured},
+		"200 validation, second error":  {json200(`{"errors":[{"message":"x"},{"extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}`), rotation.Misconfigured},
+		"300":                           {says(300, "text/html", page), rotation.Misconfigured},
+		"304":                           {says(304, "", ""), rotation.Misconfigured},
 
 		// Of all the rest, nobody knows whether it came before or after.
 		"408":                                 {says(408, "text/html", page), rotation.Ambiguous},
@@ -106,6 +110,14 @@ func TestWhatAnAnswerWithoutATokenMeans(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// compressed answers with this label, right or wrong.
+func compressed(label, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", label)
+		json200(body)(w, r)
 	}
 }
 

@@ -18,20 +18,23 @@ import (
 	"unicode/utf8"
 )
 
-// decodings undo what a gateway may have done to an answer, whether its headers
-// say so or not. Each takes a text and the number of bytes to return at most,
-// and returns nothing where it does not apply. An encoded text that is cut off
-// or damaged gives what could be decoded before that.
+// decoding undoes what a gateway may have done to an answer. It takes a text and
+// the number of bytes to return at most, and returns nothing where it does not
+// apply. An encoded text that is cut off or damaged gives what could be decoded
+// before that.
+type decoding func(text []byte, limit int) []byte
+
+// decodings are tried whether the answer's headers say so or not.
 //
 // [maxSearched] bounds all of it together.
 //
 // Brotli and zstd are missing: the function asks for neither, and a decoder
 // would be a dependency.
-var decodings = []func(text []byte, limit int) []byte{
+var decodings = []decoding{
 	gunzip, inflateZlib, inflateRaw,
 	utf16Text(binary.LittleEndian), utf16Text(binary.BigEndian), utf32Text(binary.LittleEndian), utf32Text(binary.BigEndian),
 	unescapeJSON, unescapeXML, unescapePercent,
-	joinChunks, dropChunkSizes, joinEvents, unescapeQuotedPrintable, decodeBase64,
+	joinChunks, dropChunkSizes, joinEvents, decodeBase64,
 }
 
 // plain undoes compression that an answer announces, or has without saying so.
@@ -227,13 +230,19 @@ func joinEvents(text []byte, limit int) []byte {
 	return changed(text, eventFields.ReplaceAll(text, nil), limit)
 }
 
-// unescapeQuotedPrintable undoes an encoding that parts of a multipart answer
-// may have. Its lines are short, so that it divides a token.
+// declaresQuotedPrintable is a header of a part of a multipart answer
+// (https://www.rfc-editor.org/rfc/rfc2045#section-6).
+var declaresQuotedPrintable = regexp.MustCompile(`(?i)Content-Transfer-Encoding:[ \t]*quoted-printable`)
+
+// unescapeQuotedPrintable undoes an encoding that a part declares. Its lines are
+// short, so that it divides a token.
 func unescapeQuotedPrintable(text []byte, limit int) []byte {
-	if !bytes.Contains(text, []byte("=\n")) && !bytes.Contains(text, []byte("=\r\n")) && !bytes.Contains(text, []byte("=22")) {
+	const headers = 4096
+	at := declaresQuotedPrintable.FindIndex(text[:min(len(text), headers)])
+	if at == nil {
 		return nil
 	}
-	return changed(text, readUpTo(quotedprintable.NewReader(bytes.NewReader(text)), limit), limit)
+	return readUpTo(quotedprintable.NewReader(bytes.NewReader(text[at[1]:])), limit)
 }
 
 // shortestBase64 is the length of the shortest answer with a token in base64.

@@ -43,26 +43,32 @@ func find(body []byte, wanted, plausible func(string) bool, path ...string) (str
 
 func (s *search) find(text []byte, depth int) (string, bool) {
 	text = withoutErrors(text)
+	// This encoding leaves quotation marks as they are, so that a token would
+	// be found with its escapes.
+	if found, ok := s.findDecoded(unescapeQuotedPrintable, text, depth); ok {
+		return found, true
+	}
 	if found, ok := s.findAnywhere(text); ok {
 		return found, true
 	}
-	if depth == maxNested {
-		return "", false
-	}
 	for _, decode := range decodings {
-		if s.budget <= 0 {
-			return "", false
-		}
-		decoded := decode(text, s.budget)
-		if len(decoded) == 0 {
-			continue
-		}
-		s.budget -= len(decoded) + viewCost
-		if found, ok := s.find(decoded, depth+1); ok {
+		if found, ok := s.findDecoded(decode, text, depth); ok {
 			return found, true
 		}
 	}
 	return "", false
+}
+
+func (s *search) findDecoded(decode decoding, text []byte, depth int) (string, bool) {
+	if depth == maxNested || s.budget <= 0 {
+		return "", false
+	}
+	decoded := decode(text, s.budget)
+	if len(decoded) == 0 {
+		return "", false
+	}
+	s.budget -= len(decoded) + viewCost
+	return s.find(decoded, depth+1)
 }
 
 // findAnywhere tries each quotation mark as the beginning of the first key, so

@@ -50,10 +50,12 @@ var encoders = map[string]func(string) string{
 		}
 		return b.String() + "0\r\n\r\n"
 	},
-	"base64":              func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
-	"base64 for URLs":     func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
-	"percent encoding":    url.QueryEscape,
-	"quoted-printable":    quotedPrintable,
+	"base64":           func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+	"base64 for URLs":  func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
+	"percent encoding": url.QueryEscape,
+	"quoted-printable": func(s string) string {
+		return "--b\r\nContent-Transfer-Encoding: Quoted-Printable\r\n\r\n" + quotedPrintable(s) + "\r\n--b--\r\n"
+	},
 	"XML":                 func(s string) string { return "<reply>" + strings.ReplaceAll(s, `"`, "&quot;") + "</reply>" },
 	"a JSON string":       func(s string) string { return string(must(json.Marshal(s))) },
 	"server-sent events":  func(s string) string { return "event: next\ndata: " + s + "\n\nevent: complete\n\n" },
