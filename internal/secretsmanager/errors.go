@@ -11,6 +11,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"panther-token-rotation/internal/network"
+	"panther-token-rotation/internal/rotation"
 )
 
 // Error is a call to Secrets Manager that failed. It holds what helps an
@@ -39,6 +40,9 @@ func (e *Error) Error() string {
 	}
 	return s
 }
+
+// Is makes a failure without an answer of Secrets Manager a [rotation.ErrNoAnswer].
+func (e *Error) Is(target error) bool { return target == rotation.ErrNoAnswer && e.Code == "" }
 
 // speakingCodes are the errors whose messages tell an operator what to mend.
 // InvalidSignatureException is not one of them: its message quotes the signed

@@ -242,3 +242,15 @@ func TestTheRotationTokenGoesAlong(t *testing.T) {
 		t.Errorf("without a RotationToken, PutSecretValue was called with %s (%v)", sent, err)
 	}
 }
+
+// TestNoAnswerIsToldApart: where there was none, an earlier answer says more.
+func TestNoAnswerIsToldApart(t *testing.T) {
+	if err := put(t.Context(), answering(t, 400, `{"__type":"ThrottlingException"}`)); errors.Is(err, rotation.ErrNoAnswer) {
+		t.Errorf("an answer counts as none: %v", err)
+	}
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	if err := put(t.Context(), clientOf(t, closed.URL)); !errors.Is(err, rotation.ErrNoAnswer) {
+		t.Errorf("no answer counts as one: %v", err)
+	}
+}

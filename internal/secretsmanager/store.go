@@ -122,9 +122,13 @@ func (s *Store) DropPending(ctx context.Context, secretARN, versionID string) er
 	return classify("UpdateSecretVersionStage", err)
 }
 
+// versionsPerPage is the most that ListSecretVersionIds returns at once
+// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecretVersionIds.html).
+const versionsPerPage = 100
+
 // Versions calls ListSecretVersionIds, page by page. See [rotation.Store].
 func (s *Store) Versions(ctx context.Context, secretARN string) ([]rotation.VersionInfo, error) {
-	in := &sdk.ListSecretVersionIdsInput{SecretId: &secretARN, IncludeDeprecated: aws.Bool(true)}
+	in := &sdk.ListSecretVersionIdsInput{SecretId: &secretARN, IncludeDeprecated: aws.Bool(true), MaxResults: aws.Int32(versionsPerPage)}
 	var versions []rotation.VersionInfo
 	for {
 		out, err := s.client.ListSecretVersionIds(ctx, in)

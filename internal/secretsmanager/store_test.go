@@ -26,10 +26,11 @@ func TestVersionsListsEveryVersion(t *testing.T) {
 	s := secretsmanager.New(served(t, func(w http.ResponseWriter, r *http.Request) {
 		var asked struct {
 			IncludeDeprecated bool
+			MaxResults        int
 			NextToken         int `json:",string"`
 		}
-		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || !asked.IncludeDeprecated {
-			t.Errorf("versions without a label were not asked for: %+v, %v", asked, err)
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || !asked.IncludeDeprecated || asked.MaxResults != 100 {
+			t.Errorf("versions without a label, and 100 at once, were not asked for: %+v, %v", asked, err)
 		}
 		page, next := all[asked.NextToken:], ""
 		if len(page) > perPage {
