@@ -20,10 +20,12 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 		return err
 	}
 	pending, err := inv.read(preflight, inv.VersionID)
-	if err == nil {
+	switch {
+	case err == nil:
 		return inv.checkFilled(ctx, pending)
-	}
-	if !errors.Is(err, ErrNoValue) {
+	case errors.Is(err, secret.ErrBinary):
+		return inv.failWith(SecretUnusable, "unusable AWSPENDING value", nextKeepPending, err)
+	case !errors.Is(err, ErrNoValue):
 		return inv.storeFailed("cannot read whether the version has a value", err)
 	}
 	known, err := inv.checkRoom(preflight, labels)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"panther-token-rotation/internal/rotation"
+	"panther-token-rotation/internal/secret"
 )
 
 // TestAValuePutDuringCreateSecretStays is somebody who stores a value while
@@ -186,6 +187,16 @@ func TestACopyOfAWSCURRENTIsNoRotation(t *testing.T) {
 		a.versions["new"].value = pair(3, 1, "x")
 		a.mustRun(rotation.CreateSecret)
 	})
+}
+
+// TestABinaryPendingValueIsUnusable is somebody's own AWSPENDING version.
+func TestABinaryPendingValueIsUnusable(t *testing.T) {
+	for _, step := range []rotation.Step{rotation.CreateSecret, rotation.TestSecret, rotation.FinishSecret} {
+		inAccount(t, func(t *testing.T, a *account) {
+			a.failing("Read new", secret.ErrBinary)
+			a.mustFail(step, rotation.SecretUnusable, "SecretBinary", "Do not remove AWSPENDING")
+		})
+	}
 }
 
 // TestAFullSecretIsNotRotated is about Secrets Manager's quotas: a new version,
