@@ -116,7 +116,7 @@ func (inv *invocation) persist(ctx context.Context, failed Event, call func(cont
 	wait := newBackoff()
 	for attempt := 1; ; attempt++ {
 		err := within(ctx, callTime, call)
-		if err == nil || errors.Is(err, ErrNoValue) || errors.Is(err, ErrVersionTaken) || errors.Is(err, secret.ErrBinary) {
+		if err == nil || errors.Is(err, ErrNoSecret) || errors.Is(err, ErrNoValue) || errors.Is(err, ErrVersionTaken) || errors.Is(err, secret.ErrBinary) {
 			return err
 		}
 		if told == nil || !errors.Is(err, ErrNoAnswer) {

@@ -25,7 +25,8 @@ const LabelSuccessor = "PANTHER_SUCCESSOR"
 // Store keeps the versions of secrets. A call that fails may have taken
 // effect all the same, and every write may arrive twice.
 type Store interface {
-	// Describe reads the state of a secret and its labels.
+	// Describe reads the state of a secret and its labels. The error is
+	// ErrNoSecret only if Secrets Manager said that there is no such secret.
 	Describe(ctx context.Context, secretID string) (Description, error)
 
 	// Read reads one version by id. The error is ErrNoValue only if Secrets
@@ -55,6 +56,7 @@ type Store interface {
 
 // What a Store says that rotation decides by.
 var (
+	ErrNoSecret     = errors.New("there is no such secret")
 	ErrNoValue      = errors.New("the secret version has no value")
 	ErrVersionTaken = errors.New("the secret version already has another value")
 	// ErrNoAnswer: Secrets Manager did not answer, so that an earlier answer
@@ -66,6 +68,14 @@ var (
 type Description struct {
 	ARN             string
 	RotationEnabled bool
+	// FunctionARN is that of the function that rotates the secret; empty if
+	// there is none.
+	FunctionARN string
+	// NextRotation is by when Secrets Manager rotates the secret; zero if it
+	// has no schedule.
+	NextRotation time.Time
+	// Deleted is when the secret was marked for deletion; zero if it was not.
+	Deleted time.Time
 	// Labels has the labels of each version that carries any, by version id.
 	Labels map[string][]string
 	// Replicas has one entry for each region that the secret is replicated to.

@@ -28,12 +28,18 @@ func New(client *sdk.Client) *Store { return &Store{client} }
 // Describe calls DescribeSecret. See [rotation.Store].
 func (s *Store) Describe(ctx context.Context, secretID string) (rotation.Description, error) {
 	out, err := s.client.DescribeSecret(ctx, &sdk.DescribeSecretInput{SecretId: &secretID})
+	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
+		return rotation.Description{}, fmt.Errorf("%w: %w", rotation.ErrNoSecret, classify("DescribeSecret", err))
+	}
 	if err != nil {
 		return rotation.Description{}, classify("DescribeSecret", err)
 	}
 	d := rotation.Description{
 		ARN:             aws.ToString(out.ARN),
 		RotationEnabled: aws.ToBool(out.RotationEnabled),
+		FunctionARN:     aws.ToString(out.RotationLambdaARN),
+		NextRotation:    aws.ToTime(out.NextRotationDate),
+		Deleted:         aws.ToTime(out.DeletedDate),
 		Labels:          out.VersionIdsToStages,
 	}
 	for _, r := range out.ReplicationStatus {
