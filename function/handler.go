@@ -15,9 +15,10 @@ import (
 	"panther-token-rotation/internal/secret"
 )
 
-// handler takes the events of Secrets Manager.
+// handler takes the events of Secrets Manager and of the daily check.
 type handler struct {
 	rotator rotator
+	check   check
 	log     *slog.Logger
 }
 
@@ -36,12 +37,17 @@ var _ lambda.Handler = (*handler)(nil)
 // flush stores what the process holds, before Lambda ends it.
 func (h *handler) flush(ctx context.Context) { h.rotator.Flush(ctx, h.log) }
 
-// Invoke decodes one rotation event and carries out its step. A failure has the
-// [rotation.Kind] as its errorType.
+// Invoke decodes one rotation event and carries out its step, or runs the daily
+// check. A failure has the [rotation.Kind] as its errorType.
 func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	log := h.log
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		log = log.With("requestId", lc.AwsRequestID)
+	}
+	if isCheckEvent(payload) {
+		h.rotator.Flush(ctx, log)
+		h.check.run(ctx, log)
+		return []byte("null"), nil
 	}
 	var event events.SecretsManagerSecretRotationEvent
 	if err := json.Unmarshal(payload, &event); err != nil {

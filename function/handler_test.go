@@ -18,6 +18,7 @@ import (
 // steps takes requests instead of a Rotator.
 type steps struct {
 	requests []rotation.Request
+	flushed  int
 	err      error
 }
 
@@ -26,7 +27,7 @@ func (s *steps) Handle(_ context.Context, _ *slog.Logger, req rotation.Request) 
 	return s.err
 }
 
-func (s *steps) Flush(context.Context, *slog.Logger) {}
+func (s *steps) Flush(context.Context, *slog.Logger) { s.flushed++ }
 
 func newTestHandler(err error) (*handler, *steps, *bytes.Buffer) {
 	var out bytes.Buffer

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"panther-token-rotation/internal/health"
 	"panther-token-rotation/internal/metrics"
 	"panther-token-rotation/internal/panther"
 	"panther-token-rotation/internal/recoverylog"
@@ -64,17 +65,26 @@ const flushTime = 290 * time.Millisecond
 func newHandler(c config, out io.Writer) *handler {
 	log := newLogger(out, c.logLevel)
 	userAgent := "panther-token-rotation/" + version
+	store := secretsmanager.New(secretsmanager.NewClient(c.aws, userAgent))
+	issuer := panther.New(c.pantherURL, userAgent)
+	meter := metrics.New(out, c.functionName)
 	parts := rotation.Config{
-		Store:              secretsmanager.New(secretsmanager.NewClient(c.aws, userAgent)),
-		Issuer:             panther.New(c.pantherURL, userAgent),
-		Meter:              metrics.New(out, c.functionName),
+		Store:              store,
+		Issuer:             issuer,
+		Meter:              meter,
 		Keys:               c.keys,
 		PropagationTimeout: c.propagationTimeout,
 	}
 	if c.recipient != nil {
 		parts.Sealer = recoverylog.New(log, c.recipient)
 	}
-	return &handler{rotator: rotation.New(parts), log: log}
+	daily := check{secrets: c.checkSecrets, meter: meter, checker: func(functionARN string) checker {
+		return health.Checker{
+			Store: store, Issuer: issuer, Expirer: issuer, Keys: c.keys,
+			FunctionARN: functionARN, PropagationTimeout: c.propagationTimeout,
+		}
+	}}
+	return &handler{rotator: rotation.New(parts), check: daily, log: log}
 }
 
 // newLogger logs as Lambda's JSON log format wants it

@@ -13,6 +13,7 @@ import (
 
 	"panther-token-rotation/internal/panther"
 	"panther-token-rotation/internal/recoverylog"
+	"panther-token-rotation/internal/rotation"
 	"panther-token-rotation/internal/secret"
 	"panther-token-rotation/internal/secretsmanager"
 )
@@ -24,6 +25,7 @@ type config struct {
 
 	pantherURL         *url.URL
 	keys               secret.Keys
+	checkSecrets       []string // checked daily
 	propagationTimeout time.Duration
 	recipient          age.Recipient // nil: nothing is sealed
 	logLevel           slog.Level
@@ -54,6 +56,7 @@ var settings = []setting{
 	}},
 	{"PROPAGATION_TIMEOUT", "3m", "how long `testSecret` waits for a new token to start working, such as `90s` or `3m`; at most `14m`", readPropagationTimeout},
 	{"RECOVERY_RECIPIENT", "", "an age public key (`age1…` or the post-quantum `age1pq1…`, from `age-keygen -o key.txt`) to which each new value is sealed, in the log, before it is stored", readRecipient},
+	{"CHECK_SECRETS", "", "names or ARNs of the secrets that the daily check looks at, separated by commas", readCheckSecrets},
 	{"LOG_LEVEL", "info", "`debug`, `info`, `warn` or `error`", readLogLevel},
 }
 
@@ -117,6 +120,20 @@ func readRecipient(c *config, value string) (err error) {
 	}
 	c.recipient, err = recoverylog.ParseRecipient(value)
 	return err
+}
+
+func readCheckSecrets(c *config, value string) error {
+	for name := range strings.SplitSeq(value, ",") {
+		name = strings.TrimSpace(name)
+		if name == "" {
+			continue
+		}
+		if !rotation.IsName(name) {
+			return errors.New("not names or ARNs of secrets, separated by commas")
+		}
+		c.checkSecrets = append(c.checkSecrets, name)
+	}
+	return nil
 }
 
 func readLogLevel(c *config, value string) error {

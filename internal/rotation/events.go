@@ -33,6 +33,9 @@ const (
 	EventReplicaNotInSync   Event = "replica_not_in_sync"
 	EventMoveFailed         Event = "move_failed"
 	EventCurrentMoved       Event = "current_moved"
+	EventSecretChecked      Event = "secret_checked"
+	EventProblemFound       Event = "problem_found"
+	EventCheckFailed        Event = "check_failed"
 )
 
 var events = map[Event]struct {
@@ -60,6 +63,9 @@ var events = map[Event]struct {
 	EventReplicaNotInSync:   {slog.LevelWarn, "a replica is not in sync; moving AWSCURRENT anyway"},
 	EventMoveFailed:         {slog.LevelWarn, "cannot move AWSCURRENT yet"},
 	EventCurrentMoved:       {slog.LevelInfo, "the new version is AWSCURRENT"},
+	EventSecretChecked:      {slog.LevelInfo, "the daily check looked at the secret"},
+	EventProblemFound:       {slog.LevelError, "the daily check found a problem"},
+	EventCheckFailed:        {slog.LevelError, "the daily check could not look at the secret"},
 }
 
 // Log writes one line that reports e. Attributes are those of slog.

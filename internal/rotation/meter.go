@@ -36,4 +36,10 @@ const (
 	SealFailed
 	// StandbyDead: Panther refuses the token that is the standby now.
 	StandbyDead
+	// Checked: the daily check looked at the secret, whatever it found.
+	Checked
+	// AllChecked: the daily check looked at every secret.
+	AllChecked
+	// ProblemFound: the daily check found a problem of Kind.
+	ProblemFound
 )

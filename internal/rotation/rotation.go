@@ -144,9 +144,10 @@ func (inv *invocation) setSecret(context.Context) error { return nil }
 // Of a version's id it asks only for a length; the ids that it makes are UUIDs.
 const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_+=.@-:"
 
-// isName reports whether s can stand in a command that an error prints. A
-// leading hyphen would make it an option.
-func isName(s string) bool {
+// IsName reports whether s can be the name or the ARN of a secret, or a version
+// id, and stand in a command that an error prints. A leading hyphen would make
+// it an option.
+func IsName(s string) bool {
 	return s != "" && strings.Trim(s, nameCharacters) == "" && !strings.HasPrefix(s, "-")
 }
 
@@ -160,11 +161,11 @@ func (inv *invocation) readEvent() (stepFunc, error) {
 		inv.Step = "unknown step"
 		invalid = append(invalid, "unknown Step")
 	}
-	if !isName(inv.SecretID) {
+	if !IsName(inv.SecretID) {
 		inv.SecretID = "<secret>"
 		invalid = append(invalid, "SecretId is not a name or an ARN")
 	}
-	if !isName(inv.VersionID) {
+	if !IsName(inv.VersionID) {
 		inv.VersionID = "<version>"
 		invalid = append(invalid, "ClientRequestToken is not a version id")
 	}
