@@ -32,5 +32,6 @@ func (a *API) self(token string) answer {
 		Permissions:       []string{},
 		AllowedCIDRBlocks: []string{},
 		CreatedAt:         t.createdAt,
+		ExpiresAt:         t.expiresAt,
 	})
 }

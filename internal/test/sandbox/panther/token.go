@@ -31,6 +31,7 @@ type apiToken struct {
 	name      string
 	createdAt time.Time
 	rotatedAt time.Time // zero: never
+	expiresAt *time.Time
 	values    []*value  // oldest first
 }
 
@@ -73,6 +74,16 @@ func (a *API) NewToken(name string) string {
 	t := &apiToken{id: "token-" + strconv.Itoa(len(a.tokens)+1), name: name, createdAt: now}
 	a.tokens = append(a.tokens, t)
 	return t.issue(now).text
+}
+
+// SetExpiry sets when a token expires, as an administrator does who makes it.
+// The stand-in tells the date, and does not end the token then.
+func (a *API) SetExpiry(value string, at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t, _ := a.find(value); t != nil {
+		t.expiresAt = &at
+	}
 }
 
 // Revoke ends the token that has or had this value, with all its values. It is
