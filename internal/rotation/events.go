@@ -50,7 +50,7 @@ var events = map[Event]struct {
 	EventTokenRotated:       {slog.LevelInfo, "Panther rotated the token"},
 	EventRotateFailed:       {slog.LevelWarn, "rotateAPIToken returned no token"},
 	EventCurrentTokenWorks:  {slog.LevelInfo, "the current token still works"},
-	EventSuccessorFound:     {slog.LevelWarn, "the AWSCURRENT token is dead; another version holds a living one"},
+	EventSuccessorFound:     {slog.LevelWarn, "Panther refuses the token; another version holds a living one"},
 	EventValueSealed:        {slog.LevelError, "sealed a new value before storing it; needed only if storing fails"}, // error: no log level drops it
 	EventSealFailed:         {slog.LevelError, "cannot seal the new value"},
 	EventTokenStored:        {slog.LevelInfo, "stored the new token as AWSPENDING"},

@@ -154,7 +154,7 @@ func (x *exchange) rotate(ctx context.Context) (nextToken, *AnswerError, error) 
 		return nextToken{}, nil, err
 	}
 	if err := x.checkWritable(ctx, x.current); err != nil {
-		return nextToken{}, nil, x.failed(StoreUnavailable, "a test write failed, so a new token could not be stored; nothing was rotated", err)
+		return nextToken{}, nil, x.failed(StoreUnavailable, "a test write failed, so a new token could not be stored", err)
 	}
 	if timeLeft(ctx) < neededTime {
 		return nextToken{}, nil, x.outOfTime()
@@ -192,7 +192,7 @@ func (x *exchange) checkUnchanged(ctx context.Context) error {
 		return x.failed(StoreUnavailable, "cannot read the AWSCURRENT value again", err)
 	}
 	if now.ID != x.current.ID {
-		return x.failed(NotRotating, "AWSCURRENT moved during this step; nothing was rotated", nil)
+		return x.failed(NotRotating, "AWSCURRENT moved during this step", nil)
 	}
 	return nil
 }
@@ -215,7 +215,7 @@ func (x *exchange) failed(kind Kind, what string, cause error) *Error {
 	if x.doubt {
 		return x.fail(OutcomeUnknown, "an answer to rotateAPIToken was lost; then: "+what, cause)
 	}
-	return x.fail(kind, what, cause)
+	return x.fail(kind, what+"; nothing was rotated", cause)
 }
 
 func (x *exchange) outOfTime() *Error {
