@@ -6,6 +6,7 @@ package metrics
 import (
 	"encoding/json"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -18,8 +19,9 @@ const Namespace = "PantherTokenRotation"
 // The metrics. Times are in milliseconds, the others count.
 const (
 	RotationsSucceeded = "RotationsSucceeded" // finishSecret moved AWSCURRENT
-	RotationsFailed    = "RotationsFailed"    // steps that failed, by Step and Kind
+	RotationsFailed    = "RotationsFailed"    // steps that failed, by Severity, Kind and Step
 	TokensNotStored    = "TokensNotStored"    // a new token could not be stored: act at once
+	SealsFailed        = "SealsFailed"        // a new value was stored without a sealed copy in the log
 	PropagationTime    = "PropagationTime"    // how long testSecret waited for the new token to work
 	OutageTime         = "OutageTime"         // from Panther's switch to AWSCURRENT on the new token
 )
@@ -53,18 +55,17 @@ type metadata struct {
 }
 
 // Measure writes one measurement. Every metric has the dimension FunctionName,
-// on which alarms are set; failures have it also with Step and Kind. The
-// secret's ARN is a property, to be found by a log query: as a dimension, it
-// would make a metric of each secret.
+// and failures also FunctionName with Severity, with Kind, and with Step and
+// Kind: alarms need exact dimensions. The secret's ARN is a property for log
+// queries. As a dimension it would add billed metrics for each secret.
 //
-// Lambda drops lines below the function's log level, and takes one without
-// level or timestamp for INFO
-// (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html).
-// So failures have the level ERROR, lest their alarms go with the lines.
+// Lambda drops lines below its application log level, and takes a line without
+// level and timestamp for INFO. So measurements of failures are at ERROR, which
+// no log level drops.
 func (m *Meter) Measure(measured rotation.Measurement) {
 	now := time.Now()
 	line := map[string]any{
-		"level":        "INFO",
+		"level":        slog.LevelInfo.String(),
 		"timestamp":    now.UTC().Format(time.RFC3339Nano),
 		"FunctionName": m.function,
 		"SecretArn":    measured.SecretARN,
@@ -79,9 +80,6 @@ func (m *Meter) Measure(measured rotation.Measurement) {
 		line[name] = float64(measured.Duration.Microseconds()) / 1000
 		d.Metrics = append(d.Metrics, metric{name, "Milliseconds"})
 	}
-	if measured.Event == rotation.Failed || measured.Event == rotation.Unstored {
-		line["level"] = "ERROR"
-	}
 	switch measured.Event {
 	case rotation.Rotated:
 		count(RotationsSucceeded)
@@ -90,12 +88,19 @@ func (m *Meter) Measure(measured rotation.Measurement) {
 		}
 	case rotation.Failed:
 		count(RotationsFailed)
+		line["level"] = slog.LevelError.String()
 		line["Kind"] = string(measured.Kind)
-		d.Dimensions = append(d.Dimensions, []string{"FunctionName", "Step", "Kind"})
+		line["Severity"] = string(severity(measured.Kind))
+		d.Dimensions = append(d.Dimensions,
+			[]string{"FunctionName", "Severity"}, []string{"FunctionName", "Kind"}, []string{"FunctionName", "Step", "Kind"})
 	case rotation.Propagated:
 		duration(PropagationTime)
 	case rotation.Unstored:
 		count(TokensNotStored)
+		line["level"] = slog.LevelError.String()
+	case rotation.SealFailed:
+		count(SealsFailed)
+		line["level"] = slog.LevelError.String()
 	}
 	line["_aws"] = metadata{now.UnixMilli(), []directive{d}}
 
@@ -106,6 +111,16 @@ func (m *Meter) Measure(measured rotation.Measurement) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, _ = m.out.Write(append(encoded, '\n'))
+}
+
+// severity is that of the table of kinds. A kind that is not in the table pages.
+func severity(kind rotation.Kind) rotation.Severity {
+	for _, info := range rotation.Kinds {
+		if info.Kind == kind {
+			return info.Severity
+		}
+	}
+	return rotation.Page
 }
 
 // stepName keeps out what only an event made by hand has: CloudWatch drops a

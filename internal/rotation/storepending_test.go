@@ -219,6 +219,9 @@ func TestASealThatFailsDoesNotStopTheStoring(t *testing.T) {
 		a.sealErr = errors.New("no seal")
 		a.mustRun(rotation.CreateSecret)
 		a.mustHold("new", 2)
+		if !slices.ContainsFunc(a.measured, func(m rotation.Measurement) bool { return m.Event == rotation.SealFailed }) {
+			t.Error("the seal that failed is not measured")
+		}
 		if !strings.Contains(a.log.String(), "no seal") {
 			t.Error("nobody was told")
 		}
