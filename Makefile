@@ -53,7 +53,7 @@ BUILT = build
 build: ## Build build/bootstrap for ARCH (arm64 or amd64)
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o '$(BUILT)/bootstrap' ./function
 
-# sam build runs this, and does not say for which architecture: see ARCH.
+# sam build runs this by way of deploy/sam, which sets ARCH.
 build-Function: BUILT = $(ARTIFACTS_DIR)
 build-Function: build
 

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -31,9 +32,37 @@ func TestSettingsAreDocumentedAndDeployed(t *testing.T) {
 		}
 	}
 	for _, name := range regexp.MustCompile(`(?m)^          ([A-Z_]+): `).FindAllStringSubmatch(template, -1) {
-		if !isSetting(name[1]) {
+		if !isSetting(name[1]) && !slices.Contains(furtherVariables, name[1]) {
 			t.Errorf("template.yaml sets %s, which the function does not read", name[1])
 		}
+	}
+}
+
+// furtherVariables are the environment variables that Go and the AWS SDKs read
+// and that a deployment may set. Others could redirect tokens, or log them.
+var furtherVariables = []string{
+	"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "AWS_USE_FIPS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+}
+
+func TestFurtherVariablesCanBeDeployed(t *testing.T) {
+	template, variables := mustRead(t, "../template.yaml"), mustRead(t, "../deploy/terraform/variables.tf")
+	hardening := mustRead(t, "../deploy/docs/hardening.md")
+	for _, name := range furtherVariables {
+		parameter := camelCase(name)
+		mustMatch(t, "template.yaml", template, `(?m)^  `+parameter+`:\n    Type: String\n    Default: ""$`)
+		mustMatch(t, "template.yaml", template, name+`: !If\s(\s*- |\[)Has`+parameter+`\b`)
+		mustMatch(t, "deploy/docs/hardening.md", hardening, "`"+parameter+"`")
+	}
+	list := regexp.MustCompile(`(?s)setsubtract\(keys\(var\.environment\), \[(.*?)\]`).FindStringSubmatch(variables)
+	if list == nil {
+		t.Fatal("deploy/terraform/variables.tf has no list of further variables")
+	}
+	var allowed []string
+	for _, match := range regexp.MustCompile(`"(\w+)"`).FindAllStringSubmatch(list[1], -1) {
+		allowed = append(allowed, match[1])
+	}
+	if !slices.Equal(allowed, furtherVariables) {
+		t.Errorf("deploy/terraform/variables.tf allows %v, want %v", allowed, furtherVariables)
 	}
 }
 

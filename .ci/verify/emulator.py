@@ -4,13 +4,13 @@ moto passes over resource types that it does not know. Here they are made by mot
 moto's CloudFormation resolved them.
 """
 
+import collections
 import json
 
 from moto import mock_aws
 from moto.awslambda.models import LambdaFunction
 from moto.awslambda.utils import get_backend
 from moto.cloudformation import models, parsing
-from moto.cloudwatch.models import cloudwatch_backends
 from moto.iam.models import Role as MotoRole
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
@@ -34,7 +34,23 @@ class ResourceMap(parsing.ResourceMap):
         self._parsed_resources["AWS::Partition"] = get_partition(self._region_name)
 
 
+moto_create_resource = parsing.parse_and_create_resource
+# The properties of each resource as CloudFormation would pass them on, by region and logical id.
+resolved = collections.defaultdict(dict)
+
+
+def create_resource(logical_id, resource_json, resources_map, account_id, region_name):
+    """moto's own, which passes over what it does not know, and forgets properties."""
+    condition = resource_json.get("Condition")
+    resource = moto_create_resource(logical_id, resource_json, resources_map, account_id, region_name)
+    if not condition or resources_map.lazy_condition_map[condition]:
+        properties = clean_json(resource_json.get("Properties", {}), resources_map)
+        resolved[region_name][logical_id] = {"Type": resource_json["Type"], **properties}
+    return resource
+
+
 parsing.clean_json = clean_json
+parsing.parse_and_create_resource = create_resource
 models.ResourceMap = ResourceMap
 
 
@@ -86,24 +102,11 @@ class Role(MotoRole):
 
 
 class Alarm(Resource):
+    """No more than its ARN. What was asked for is in resolved."""
+
     @classmethod
     def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **_):
-        asked = cloudformation_json["Properties"]
-        alarm = cloudwatch_backends[account_id][region_name].put_metric_alarm(
-            name=resource_name,
-            namespace=asked["Namespace"],
-            metric_name=asked["MetricName"],
-            comparison_operator=asked["ComparisonOperator"],
-            evaluation_periods=asked["EvaluationPeriods"],
-            period=asked["Period"],
-            threshold=asked["Threshold"],
-            statistic=asked["Statistic"],
-            description=asked["AlarmDescription"],
-            dimensions=asked["Dimensions"],
-            alarm_actions=asked.get("AlarmActions", []),
-            treat_missing_data=asked["TreatMissingData"],
-        )
-        return cls(resource_name, Arn=alarm.alarm_arn)
+        return cls(resource_name, Arn=f"arn:{get_partition(region_name)}:cloudwatch:{region_name}:{account_id}:alarm:{resource_name}")
 
 
 class RotationSchedule(Resource):

@@ -29,7 +29,7 @@ class Account:
 
     def __init__(self, url, region):
         self.url, self.region = url, region
-        for service in ["cloudwatch", "ec2", "events", "iam", "logs", "secretsmanager", "sns"]:
+        for service in ["cloudwatch", "ec2", "events", "iam", "kms", "logs", "secretsmanager", "sns", "sqs"]:
             setattr(self, service, boto3.client(service, region_name=region, endpoint_url=url))
         self.functions = boto3.client("lambda", region_name=region, endpoint_url=url)
 
@@ -50,18 +50,29 @@ class Module:
     """The module with some settings, as tests/moto/main.tf takes them."""
 
     def __init__(self, folder, zip_file, account, **settings):
+        self.settings = settings
         self.command = ["terraform", f"-chdir={folder}/tests/moto"]
         self.state = f"{folder}/tests/moto/terraform.tfstate"
         self.variables = [
             "-input=false", "-no-color", f"-var=endpoint={account.url}", f"-var=region={account.region}",
-            f"-var=lambda_zip={os.path.abspath(zip_file)}", f"-var=settings={json.dumps(settings)}",
+            f"-var=lambda_zip={os.path.abspath(zip_file)}",
         ]
 
     def run(self, action, *arguments, fine=(0,)):
-        ended = subprocess.run([*self.command, action, *arguments, *self.variables], capture_output=True, text=True)
+        settings = f"-var=settings={json.dumps(self.settings)}"
+        ended = subprocess.run([*self.command, action, *arguments, *self.variables, settings], capture_output=True, text=True)
         if ended.returncode not in fine:
             sys.exit(f"terraform {action} failed:\n{ended.stdout}{ended.stderr}")
         return ended.returncode
+
+    def changes(self):
+        """What the next plan would change, by resource: the attributes."""
+        plan = f"{self.state}.plan"
+        self.run("plan", f"-out={plan}")
+        shown = subprocess.run([*self.command, "show", "-json", plan], capture_output=True, text=True, check=True).stdout
+        changes = {r["address"].removeprefix("module.rotation."): r["change"] for r in json.loads(shown)["resource_changes"]}
+        return {a: sorted(k for k in {**c["before"], **c["after"]} if c["before"].get(k) != c["after"].get(k))
+                for a, c in changes.items() if c["actions"] != ["no-op"]}
 
     @contextlib.contextmanager
     def applied(self):
@@ -79,7 +90,7 @@ def check_function_alone(module, zip_file, url, region, partition):
     """What everybody gets, without a secret among the variables."""
     checks.of(f"the function alone, in {region}")
     account = Account(url, region)
-    with Module(module, zip_file, account).applied() as outputs:
+    with Module(module, zip_file, account, alarm_email="none").applied() as outputs:
         function = account.functions.get_function_configuration(FunctionName=NAME)
         same("runtime, architecture, handler", [function["Runtime"], function["Architectures"], function["Handler"]],
              ["provided.al2023", ["arm64"], "bootstrap"])
@@ -92,18 +103,26 @@ def check_function_alone(module, zip_file, url, region, partition):
         secrets = statements["RotateSecretsThatNameThisFunction"]
         same("on secrets of this account whose rotation names this function", [secrets["Resource"], secrets["Condition"]], [
             f"arn:{partition}:secretsmanager:{region}:{ACCOUNT}:secret:*",
-            {"StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn": function["FunctionArn"]}}])
+            {"StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn": function["FunctionArn"]},
+             "ArnEquals": {"lambda:SourceFunctionArn": function["FunctionArn"]}}])
         policy = json.loads(account.functions.get_policy(FunctionName=NAME)["Policy"])["Statement"]
         same("Secrets Manager of this account may invoke it, and nobody else",
              [[p["Action"], p["Principal"], p["Condition"]] for p in policy],
              [["lambda:InvokeFunction", {"Service": "secretsmanager.amazonaws.com"},
                {"StringEquals": {"AWS:SourceAccount": ACCOUNT}}]])
         alarms = account.cloudwatch.describe_alarms()["MetricAlarms"]
-        same("three alarms", sorted(a["AlarmName"] for a in alarms),
-             [f"{NAME}-errors", f"{NAME}-throttles", f"{NAME}-token-not-stored"])
-        same("that look at this function", [a["Dimensions"] for a in alarms], [[{"Name": "FunctionName", "Value": NAME}]] * 3)
-        same("a dashboard", len(json.loads(account.cloudwatch.get_dashboard(DashboardName=NAME)["DashboardBody"])["widgets"]), 8)
-        same("no rule and no topic, if nobody is to be told",
+        same("an alarm for each kind that pages, and six more", sorted(a["AlarmName"].removeprefix(NAME + "-") for a in alarms), [
+            "NotStored", "NotYetWorking", "OutcomeUnknown", "Superseded", "TokenLost", "TokenRefused", "errors", "process-ended",
+            "seals-failed", "throttles", "tickets"])
+        same("that look at this function", [a["AlarmName"] for a in alarms
+             if {"Name": "FunctionName", "Value": NAME} not in a["Dimensions"] and not a.get("Metrics")], [])
+        same("and name the runbook", [a["AlarmName"] for a in alarms if "deploy/docs/runbook.md#" not in a["AlarmDescription"]], [])
+        same("the log is counted for the alarm on a process that ended",
+             sorted(f["filterPattern"] for f in account.logs.describe_metric_filters()["metricFilters"]),
+             ['{ $.event = "step_failed" }', '{ $.type = "platform.report" && $.record.status != "success" }'])
+        same("a dashboard", len(json.loads(account.cloudwatch.get_dashboard(
+            DashboardName=f"{NAME}-{region}")["DashboardBody"])["widgets"]), 8)
+        same("no rule and no topic, if nobody is to be notified",
              [account.events.list_rules()["Rules"], account.sns.list_topics()["Topics"]], [[], []])
 
 
@@ -125,9 +144,11 @@ def check_everything(module, zip_file, url, region):
         "secret_id": "acme/panther", "schedule_expression": "cron(0 4 1 * ? *)", "rotation_window": "3h",
         "kms_key_arns": [key], "subnet_ids": [subnet], "security_group_ids": [group], "alarm_email": "security@example.com",
         "further_secret_arns": [further], "permissions_boundary_arn": boundary, "function_name": "rotate-panther",
-        "recovery_recipient": "age1" + "q" * 58,
+        "recovery_recipient": "age1" + "q" * 58, "log_kms_key_arn": key,
+        "code_signing_config_arn": f"arn:aws:lambda:{region}:{ACCOUNT}:code-signing-config:csc-0123456789abcdef0",
     }
-    with Module(module, zip_file, account, **settings).applied():
+    deployed = Module(module, zip_file, account, **settings)
+    with deployed.applied() as outputs:
         function = account.functions.get_function_configuration(FunctionName="rotate-panther")
         same("in the VPC", [function["VpcConfig"]["SubnetIds"], function["VpcConfig"]["SecurityGroupIds"]], [[subnet], [group]])
         described = account.secretsmanager.describe_secret(SecretId="acme/panther")
@@ -147,15 +168,23 @@ def check_everything(module, zip_file, url, region):
              [statements["KeepTheCodeOutOfTheVpc"][k] for k in ["Effect", "Action", "Resource", "Condition"]],
              ["Deny", "ec2:*", "*", {"ArnEquals": {"lambda:SourceFunctionArn": function["FunctionArn"]}}])
         topic = account.sns.list_topics()["Topics"][0]["TopicArn"]
-        same("all alarms tell the topic",
-             [a["AlarmActions"] for a in account.cloudwatch.describe_alarms()["MetricAlarms"]], [[topic]] * 3)
+        same("all alarms notify the topic, also when they are over",
+             [a["AlarmName"] for a in account.cloudwatch.describe_alarms()["MetricAlarms"]
+              if [a["AlarmActions"], a["OKActions"]] != [[topic]] * 2], [])
         pattern = json.loads(account.events.describe_rule(Name="rotate-panther-rotation-failed")["EventPattern"])
         watched = [secret["ARN"], further]
         same("the rule takes the events of these secrets, whichever way they name them", pattern["detail"]["$or"], [
             {"additionalEventData": {"SecretId": watched}}, {"responseElements": {"arn": watched}},
             {"responseElements": {"aRN": watched}}])
-        same("and tells the topic",
-             [t["Arn"] for t in account.events.list_targets_by_rule(Rule="rotate-panther-rotation-failed")["Targets"]], [topic])
+        queue = account.sqs.get_queue_attributes(QueueUrl=account.sqs.list_queues()["QueueUrls"][0], AttributeNames=["QueueArn"])
+        same("and notifies the topic, or fills the queue",
+             [[t["Arn"], t["DeadLetterConfig"]["Arn"]] for t in account.events.list_targets_by_rule(Rule="rotate-panther-rotation-failed")["Targets"]],
+             [[topic, queue["Attributes"]["QueueArn"]]])
+        same("the log's key and the code signing configuration", [
+            account.logs.describe_log_groups()["logGroups"][0]["kmsKeyId"],
+            account.functions.get_function_code_signing_config(FunctionName="rotate-panther")["CodeSigningConfigArn"],
+        ], [key, settings["code_signing_config_arn"]])
+        check_hardening(deployed, account, outputs)
 
     same("destroyed: function, alarms, rule and topic are gone", [
         account.functions.list_functions()["Functions"], account.cloudwatch.describe_alarms()["MetricAlarms"],
@@ -163,6 +192,27 @@ def check_everything(module, zip_file, url, region):
     same("the log is kept", len(account.logs.describe_log_groups()["logGroups"]), 1)
     same("rotation is off", account.secretsmanager.describe_secret(SecretId="acme/panther")["RotationEnabled"], False)
     same("the secret and its token are there", account.secretsmanager.get_secret_value(SecretId="acme/panther")["SecretString"], TOKEN)
+
+
+def check_hardening(deployed, account, outputs):
+    """What an account's owners change by hand. Each has a variable, with which the next plan leaves it alone."""
+    name, topic = outputs["function_name"], outputs["alarm_topic_arn"]
+    key = account.kms.create_key()["KeyMetadata"]["Arn"]
+    environment = account.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    account.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=5)
+    account.functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**environment, "HTTPS_PROXY": "http://proxy.acme.net:3128"}})
+    account.functions.tag_resource(Resource=outputs["function_arn"], Tags={"owner": "security"})
+    account.sns.set_topic_attributes(TopicArn=topic, AttributeName="KmsMasterKeyId", AttributeValue=key)
+    same("what is changed by hand, the next apply would undo", deployed.changes(), {
+        "aws_lambda_function.rotation": ["environment", "reserved_concurrent_executions", "tags", "tags_all"],
+        "aws_sns_topic.alarms[0]": ["kms_master_key_id"]})
+    deployed.settings |= {"reserved_concurrency": 5, "topic_kms_key_arn": key,
+                          "environment": {"HTTPS_PROXY": "http://proxy.acme.net:3128"}}
+    same("unless variables say the same: then only the tags are left", deployed.changes(),
+         {"aws_lambda_function.rotation": ["tags", "tags_all"]})
+    deployed.settings |= {"tags": {"owner": "security"}}
+    same("which the variable puts on the rest as well", {tuple(attributes) for attributes in deployed.changes().values()}, {("tags", "tags_all")})
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 import checks
 from checks import same
-from emulator import emulated_account
+from emulator import emulated_account, resolved
 from text import check_text
 
 ACCOUNT = "123456789012"
@@ -40,7 +40,7 @@ class Stack:
             client = boto3.client(service, region_name=region, endpoint_url=host)
             setattr(self, "functions" if service == "lambda" else service, client)
 
-        parameters = {"PantherApiUrl": URL, **parameters}
+        parameters = {"PantherApiUrl": URL, **({} if "AlarmTopicArn" in parameters else {"AlarmEmail": "none"}), **parameters}
         os.environ["AWS_DEFAULT_REGION"] = region  # where the transform looks
         body = transform(template(), parameters, NoManagedPolicies())
         # The bucket is made as sam deploy makes one.
@@ -59,6 +59,9 @@ class Stack:
             if "LogicalResourceId" in r  # moto lists those whose condition is false, too
         }
         self.function = self.functions.get_function_configuration(FunctionName=parameters.get("FunctionName", NAME))
+        self.resolved = resolved[region]
+        self.alarms = {p["AlarmName"].removeprefix(self.function["FunctionName"] + "-"): p
+                       for p in self.resolved.values() if p["Type"] == "AWS::CloudWatch::Alarm"}
 
     def arn(self, service, rest, account=ACCOUNT):
         return f"arn:{self.partition}:{service}:{self.region}:{account}:{rest}"
@@ -117,8 +120,9 @@ def check_function_alone(template, region):
     secrets = statements["RotateSecretsThatNameThisFunction"]
     same("five actions on secrets", secrets["Action"], ["secretsmanager:" + a for a in ACTIONS])
     same("on secrets of this account and region", secrets["Resource"], stack.arn("secretsmanager", "secret:*"))
-    same("whose rotation names this function", secrets["Condition"],
-         {"StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn": stack.arn("lambda", f"function:{NAME}")}})
+    same("whose rotation names this function, if the function itself asks", secrets["Condition"],
+         {"StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn": stack.arn("lambda", f"function:{NAME}")},
+          "ArnEquals": {"lambda:SourceFunctionArn": stack.arn("lambda", f"function:{NAME}")}})
     same("its own log only",
          [statements["WriteItsLog"]["Action"], statements["WriteItsLog"]["Resource"].removesuffix(":*")],
          [["logs:CreateLogStream", "logs:PutLogEvents"], group["arn"].removesuffix(":*")])
@@ -134,28 +138,103 @@ def check_function_alone(template, region):
          [["lambda:InvokeFunction", {"Service": "secretsmanager.amazonaws.com"},
            {"StringEquals": {"AWS:SourceAccount": ACCOUNT}}]])
 
-    alarms = {a["AlarmName"]: a for a in stack.cloudwatch.describe_alarms()["MetricAlarms"]}
-    for alarm, namespace, metric, period in [
-        ("token-not-stored", "PantherTokenRotation", "TokensNotStored", 60),
-        ("errors", "AWS/Lambda", "Errors", 300),
-        ("throttles", "AWS/Lambda", "Throttles", 300),
-    ]:
-        a = alarms[f"{NAME}-{alarm}"]
-        same(f"alarm on {metric}, at the first", [
-            a["Namespace"], a["MetricName"], a["Dimensions"], a["Statistic"], a["Period"], a["Threshold"],
-            a["ComparisonOperator"], a["EvaluationPeriods"], a["TreatMissingData"], a["AlarmActions"]],
-            [namespace, metric, [{"Name": "FunctionName", "Value": NAME}], "Sum", period, 1.0,
-             "GreaterThanOrEqualToThreshold", 1, "notBreaching", []])
-    same("no rule and no topic, if nobody is to be told", [stack.events.list_rules()["Rules"], stack.sns.list_topics()["Topics"]],
-         [[], []])
-    dashboard = json.loads(stack.cloudwatch.get_dashboard(DashboardName=NAME)["DashboardBody"])
+    check_alarms(stack)
+    same("no action, rule, topic or queue, if nobody is to be notified",
+         [[n for n, a in stack.alarms.items() if "AlarmActions" in a or "OKActions" in a], stack.events.list_rules()["Rules"],
+          stack.sns.list_topics()["Topics"], [n for n, p in stack.resolved.items() if ":SQS:" in p["Type"]]], [[], [], [], []])
+    dashboard = json.loads(stack.cloudwatch.get_dashboard(DashboardName=f"{NAME}-{region}")["DashboardBody"])
     same("the dashboard is JSON and names no placeholder", "${" in json.dumps(dashboard), False)
     drawn = json.dumps(dashboard)
     same("and shows each metric",
-         [m for m in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored", "PropagationTime", "OutageTime", "Duration"]
+         [m for m in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored", "SealsFailed", "PropagationTime", "OutageTime", "Duration"]
           if m not in drawn], [])
+    same("and each alarm", sorted(a.rsplit(":", 1)[-1].removeprefix(NAME + "-") for a in dashboard["widgets"][0]["properties"]["alarms"]),
+         sorted(stack.alarms))
     same("commands that need a secret are not among the outputs", sorted(stack.outputs),
-         ["AddSecretCommand", "FunctionArn", "FunctionRoleArn", "LogCommand", "LogGroupName"])
+         ["AddSecretCommand", "DashboardUrl", "FunctionArn", "FunctionRoleArn", "LogCommand", "LogGroupName"])
+    console = {"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+    same("the dashboard's URL", stack.outputs["DashboardUrl"],
+         f"https://{region}.{console[stack.partition]}/cloudwatch/home?region={region}#dashboards/dashboard/{NAME}-{region}")
+    return stack
+
+
+def check_alarms(stack):
+    """What holds for every alarm, and what tells them apart. That each kind has its alarm is a test of internal/metrics."""
+    name = stack.function["FunctionName"]
+    same("every alarm goes off at the first, and looks back 15 minutes, the longest invocation, and one more", [
+        n for n, a in stack.alarms.items()
+        if [a["EvaluationPeriods"], a["DatapointsToAlarm"], a["Threshold"], a["ComparisonOperator"], a["TreatMissingData"]]
+        != [16, 1, 1, "GreaterThanOrEqualToThreshold", "notBreaching"]
+        or {a.get("Period"), *(m.get("MetricStat", {}).get("Period") for m in a.get("Metrics", []))} - {None} != {60}], [])
+    same("every description has the runbook's address and a section, and fits", [
+        n for n, a in stack.alarms.items() if "deploy/docs/runbook.md#" not in a["AlarmDescription"] or len(a["AlarmDescription"]) > 1024], [])
+    mine = {"Name": "FunctionName", "Value": name}
+    for alarm, namespace, metric, dimensions in [
+        ("NotStored", "PantherTokenRotation", "TokensNotStored", [mine]),
+        ("TokenLost", "PantherTokenRotation", "RotationsFailed", [mine, {"Name": "Kind", "Value": "TokenLost"}]),
+        ("tickets", "PantherTokenRotation", "RotationsFailed", [mine, {"Name": "Severity", "Value": "ticket"}]),
+        ("seals-failed", "PantherTokenRotation", "SealsFailed", [mine]),
+        ("errors", "AWS/Lambda", "Errors", [mine]),
+        ("throttles", "AWS/Lambda", "Throttles", [mine]),
+    ]:
+        a = stack.alarms[alarm]
+        same(f"alarm {alarm} on {metric}", [a["Namespace"], a["MetricName"], a["Dimensions"], a["Statistic"]],
+             [namespace, metric, dimensions, "Sum"])
+    counted = {f["MetricTransformations"][0]["MetricName"]: [f["FilterPattern"], *f["MetricTransformations"]]
+               for f in stack.resolved.values() if f["Type"] == "AWS::Logs::MetricFilter"}
+    same("alarm process-ended on invocations that failed and logged no kind, both counted from this log",
+         [[m.get("Expression") or m["MetricStat"]["Metric"]["MetricName"] for m in stack.alarms["process-ended"]["Metrics"]],
+          {m["MetricStat"]["Metric"]["Namespace"] for m in stack.alarms["process-ended"]["Metrics"][1:]}, counted],
+         [["invocations - steps", "InvocationsFailed", "StepsFailed"], {f"PantherTokenRotation/{name}"}, {
+             metric: [pattern, {"MetricNamespace": f"PantherTokenRotation/{name}", "MetricName": metric, "MetricValue": "1", "DefaultValue": 0}]
+             for metric, pattern in [("InvocationsFailed", '{ $.type = "platform.report" && $.record.status != "success" }'),
+                                     ("StepsFailed", '{ $.event = "step_failed" }')]}])
+
+
+TICKETS = ["errors", "seals-failed", "tickets", "undelivered"]
+
+
+def check_notified(stack, pages, tickets):
+    same("tickets go to one topic, all else pages the other, and each also says when it is over",
+         {n: [a["AlarmActions"], a["OKActions"]] for n, a in stack.alarms.items()},
+         {n: [[tickets if n in TICKETS else pages]] * 2 for n in stack.alarms})
+
+
+def check_control_tower(stack):
+    """AWS Control Tower's proactive controls, on what CloudFormation passes to them. deploy/docs/hardening.md lists them."""
+    def of(kind):
+        found = [p for p in stack.resolved.values() if p["Type"] == "AWS::" + kind]
+        same(f"there is an AWS::{kind}", found != [], True)
+        return found
+
+    function, = of("Lambda::Function")
+    same("CT.LAMBDA.PR.2: a service may invoke only from an account",
+         all(p["Principal"].isdigit() or p["SourceAccount"] for p in of("Lambda::Permission")), True)
+    same("CT.LAMBDA.PR.3: the function is in a VPC", bool(function["VpcConfig"]["SubnetIds"] and function["VpcConfig"]["SecurityGroupIds"]), True)
+    same("CT.LAMBDA.PR.4 to 6: no layer permission and no function URL",
+         [p for p in stack.resolved.values() if p["Type"] in ("AWS::Lambda::LayerVersionPermission", "AWS::Lambda::Url")], [])
+    same("CT.CLOUDWATCH.PR.1 and 4: every alarm has an action, and it is on",
+         all(a["AlarmActions"] and a.get("ActionsEnabled", True) for a in of("CloudWatch::Alarm")), True)
+    same("CT.CLOUDWATCH.PR.2 and 3: the log is kept for a year, under a KMS key",
+         all(int(p["RetentionInDays"]) >= 365 and ":kms:" in p["KmsKeyId"] for p in of("Logs::LogGroup")), True)
+    same("CT.SQS.PR.1 and 2: the queue is a dead-letter queue, and encrypted",
+         all(p["RedriveAllowPolicy"]["redrivePermission"] == "allowAll" and p["SqsManagedSseEnabled"] for p in of("SQS::Queue")), True)
+    same("the topic is encrypted with a KMS key", all(":kms:" in p["KmsMasterKeyId"] for p in of("SNS::Topic")), True)
+    same("the secret rotates on a schedule", all(p["RotationLambdaARN"] and p["RotationRules"] for p in of("SecretsManager::RotationSchedule")), True)
+    same("reserved concurrency, code signing, permissions boundary",
+         [str(function["ReservedConcurrentExecutions"]), ":code-signing-config:" in function["CodeSigningConfigArn"],
+          all(p["PermissionsBoundary"] for p in of("IAM::Role"))], ["5", True, True])
+
+
+# Names that AWS keeps once in an account, not in each region.
+GLOBAL = {"AWS::CloudWatch::Dashboard": "DashboardName", "AWS::IAM::Role": "RoleName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+          "AWS::S3::Bucket": "BucketName"}
+
+
+def check_regions(one, other):
+    checks.of(f"a stack in {one.region}, and one in {other.region} of the same account")
+    names = [{p[GLOBAL[p["Type"]]] for p in s.resolved.values() if p.get(GLOBAL.get(p["Type"]))} for s in (one, other)]
+    same("have no name in common that AWS keeps globally, and a dashboard each", [names[0] & names[1], len(names[0]), len(names[1])], [set(), 1, 1])
 
 
 def check_everything(template, region):
@@ -168,15 +247,21 @@ def check_everything(template, region):
         template, region, "everything", SecretId="acme/panther", ScheduleExpression="cron(0 4 1 * ? *)",
         RotationWindow="3h", KmsKeyArns=key, AlarmEmail="security@example.com", FunctionName="rotate-panther",
         SubnetIds="subnet-1,subnet-2", SecurityGroupIds="sg-1", Architecture="x86_64", Timeout="300",
-        PropagationTimeout="4m", LogRetentionDays="30", FurtherSecretArns=further, SecretTokenKey="TOKEN",
-        RecoveryRecipient="age1" + "q" * 58, LogLevel="debug",
+        PropagationTimeout="4m", LogRetentionDays="731", FurtherSecretArns=further, SecretTokenKey="TOKEN",
+        RecoveryRecipient="age1" + "q" * 58, LogLevel="debug", TicketTopicArn=f"arn:aws:sns:{region}:{ACCOUNT}:tickets",
+        LogKmsKeyArn=key, TopicKmsKeyArn=key, ReservedConcurrency="5", HttpsProxy="http://proxy.acme.net:3128",
+        CodeSigningConfigArn=f"arn:aws:lambda:{region}:{ACCOUNT}:code-signing-config:csc-0123456789abcdef0",
+        NoProxy="169.254.169.254", SslCertFile="/var/task/ca.pem", AwsEndpointUrl="https://aws.acme.net",
+        AwsEndpointUrlSecretsManager="https://sm.acme.net",
         PermissionsBoundaryArn=f"arn:aws:iam::{ACCOUNT}:policy/boundary",
     )
     function = stack.function
     same("architecture and timeout", [function["Architectures"], function["Timeout"]], [["x86_64"], 300])
     same("settings", function["Environment"]["Variables"], {
         "PANTHER_API_URL": URL, "SECRET_TOKEN_KEY": "TOKEN", "PROPAGATION_TIMEOUT": "4m",
-        "RECOVERY_RECIPIENT": "age1" + "q" * 58, "LOG_LEVEL": "debug"})
+        "RECOVERY_RECIPIENT": "age1" + "q" * 58, "LOG_LEVEL": "debug", "HTTPS_PROXY": "http://proxy.acme.net:3128",
+        "NO_PROXY": "169.254.169.254", "SSL_CERT_FILE": "/var/task/ca.pem", "AWS_ENDPOINT_URL": "https://aws.acme.net",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://sm.acme.net"})
     same("Lambda keeps the debug lines that the function writes",
          stack.functions.list_tags(Resource=function["FunctionArn"])["Tags"]["asked/ApplicationLogLevel"], "DEBUG")
     same("in the VPC", [function["VpcConfig"]["SubnetIds"], function["VpcConfig"]["SecurityGroupIds"]],
@@ -221,12 +306,22 @@ def check_everything(template, region):
          [[s["Principal"], s["Action"], s["Resource"], s.get("Condition")] for s in policy],
          [[{"Service": "cloudwatch.amazonaws.com"}, "sns:Publish", topic, {"StringEquals": {"aws:SourceAccount": ACCOUNT}}],
           [{"Service": "events.amazonaws.com"}, "sns:Publish", topic, None]])
-    same("all alarms tell the topic",
-         [a["AlarmActions"] for a in stack.cloudwatch.describe_alarms()["MetricAlarms"]], [[topic]] * 3)
+    tickets = f"arn:aws:sns:{region}:{ACCOUNT}:tickets"
+    check_notified(stack, topic, tickets)
+    check_control_tower(stack)
+    same("the topic is an output", stack.outputs["AlarmTopicArn"], topic)
     rule = stack.events.describe_rule(Name="rotate-panther-rotation-failed")
     check_pattern(stack, rule["EventPattern"], made["ARN"], further)
-    same("the rule tells the topic",
-         [t["Arn"] for t in stack.events.list_targets_by_rule(Rule="rotate-panther-rotation-failed")["Targets"]], [topic])
+    queue = stack.arn("sqs", "rotate-panther-undelivered")
+    same("the rule tells the topic for tickets, and what is not delivered goes to a queue",
+         [[t["Arn"], t["DeadLetterConfig"]] for t in stack.resolved["RotationFailedRule"]["Targets"]], [[tickets, {"Arn": queue}]])
+    same("in which this rule alone may put messages",
+         [[s["Principal"], s["Action"], s["Resource"], s["Condition"]] for s in stack.resolved["UndeliveredPolicy"]["PolicyDocument"]["Statement"]],
+         [[{"Service": "events.amazonaws.com"}, "sqs:SendMessage", queue,
+           {"ArnEquals": {"aws:SourceArn": stack.arn("events", "rule/rotate-panther-rotation-failed")}}]])
+    same("and an alarm watches the queue",
+         [stack.alarms["undelivered"][k] for k in ["Namespace", "MetricName", "Dimensions", "Statistic"]],
+         ["AWS/SQS", "ApproximateNumberOfMessagesVisible", [{"Name": "QueueName", "Value": "rotate-panther-undelivered"}], "Maximum"])
     command = f"aws secretsmanager %s --region {region} --secret-id 'acme/panther'"
     same("the commands among the outputs", [stack.outputs[c] for c in ["RotateNowCommand", "CheckCommand", "RollBackCommand"]], [
         command % "rotate-secret",
@@ -237,8 +332,8 @@ def check_everything(template, region):
          ' --rotation-rules \'{"ScheduleExpression":"cron(0 4 1 * ? *)","Duration":"3h"}\' --no-rotate-immediately')
 
 
-def check_pattern(stack, pattern, secret, further):
-    """Asks moto's EventBridge which events the rule takes."""
+def matcher(stack, pattern):
+    """Asks moto's EventBridge whether the rule takes an event."""
     rule = EventPattern.load(pattern)
 
     def matches(name, **detail):
@@ -249,6 +344,11 @@ def check_pattern(stack, pattern, secret, further):
         }
         return rule.matches_event(event)
 
+    return matches
+
+
+def check_pattern(stack, pattern, secret, further):
+    matches = matcher(stack, pattern)
     other = secret.replace("acme/panther", "acme/other")
     for name in ["RotationFailed", "TestRotationFailed", "RotationAbandoned"]:
         same(f"the rule matches {name} of the secret", matches(name, additionalEventData={"SecretId": secret}), True)
@@ -265,18 +365,32 @@ def check_topic_and_account(template, region):
     stack = Stack(template, region, "secrets in another account", SecretAccountId="210987654321", AlarmTopicArn=topic,
                   KmsKeyArns=f"arn:aws:kms:{region}:210987654321:key/12345678-1234-1234-1234-123456789012")
     same("no topic is made", stack.sns.list_topics()["Topics"], [])
-    same("all alarms tell the given one",
-         [a["AlarmActions"] for a in stack.cloudwatch.describe_alarms()["MetricAlarms"]], [[topic]] * 3)
+    check_notified(stack, topic, topic)
     statements = stack.statements()
     same("secrets of that account",
          [statements["RotateSecretsThatNameThisFunction"]["Resource"],
           statements["UseTheSecretsKeys"]["Condition"]["StringLike"]["kms:EncryptionContext:SecretARN"]],
          [stack.arn("secretsmanager", "secret:*", "210987654321")] * 2)
-    policy = json.loads(stack.functions.get_policy(FunctionName=NAME)["Policy"])["Statement"]
-    same("Secrets Manager of that account may invoke it", policy[0]["Condition"],
-         {"StringEquals": {"AWS:SourceAccount": "210987654321"}})
+    same("Secrets Manager of that account may invoke it, and who may call RotateSecret there",
+         [[p["Principal"], p["SourceAccount"]] if "SourceAccount" in p else [p["Principal"]]
+          for p in stack.resolved.values() if p["Type"] == "AWS::Lambda::Permission"],
+         [["secretsmanager.amazonaws.com", "210987654321"], ["210987654321"]])
+    same("no rule: CloudTrail records the rotation in that account", stack.events.list_rules()["Rules"], [])
+
+
+def check_rules(template):
+    """Which secrets the rule watches, where no secret is rotated by the stack."""
+    topic = f"arn:aws:sns:us-west-2:{ACCOUNT}:pager"
+    stack = Stack(template, "us-west-2", "further secrets alone", AlarmTopicArn=topic,
+                  FurtherSecretArns=f"arn:aws:secretsmanager:us-west-2:{ACCOUNT}:secret:further-AbCdEf")
+    matches = matcher(stack, stack.events.describe_rule(Name=f"{NAME}-rotation-failed")["EventPattern"])
+    for secret, watched in [("further-AbCdEf", True), ("other-AbCdEf", False)]:
+        for parent, key in [("additionalEventData", "SecretId"), ("responseElements", "arn"), ("responseElements", "aRN")]:
+            same(f"the rule {'watches' if watched else 'does not watch'} {secret} as {key}",
+                 matches("RotationFailed", **{parent: {key: stack.arn("secretsmanager", f"secret:{secret}")}}), watched)
+    stack = Stack(template, "us-west-1", "no secret", AlarmTopicArn=topic.replace("us-west-2", "us-west-1"))
     pattern = json.loads(stack.events.describe_rule(Name=f"{NAME}-rotation-failed")["EventPattern"])
-    same("without a secret among the parameters, the rule watches all", "$or" in pattern["detail"], False)
+    same("if no parameter names a secret, the rule watches all", "$or" in pattern["detail"], False)
 
 
 def main(template_file, zip_file):
@@ -297,11 +411,13 @@ def main(template_file, zip_file):
 
         check_text(template())
         # Each in a region of its own, which is empty.
-        check_function_alone(template, "eu-central-1")
+        first = check_function_alone(template, "eu-central-1")
         for region in ["us-gov-west-1", "cn-north-1"]:
             checks.in_one_line(check_function_alone, template, region)
+        check_regions(first, Stack(template, "ap-southeast-2", "the function alone"))
         check_everything(template, "us-east-2")
         check_topic_and_account(template, "eu-west-1")
+        check_rules(template)
 
 
 if __name__ == "__main__":

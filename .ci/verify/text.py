@@ -22,33 +22,55 @@ def check_text(body):
     for name, taken, refused in [
         ("PantherApiUrl",
          ["acme.runpanther.net", "https://api.acme.runpanther.net/public/graphql"],
-         ["http://api.acme.runpanther.net", "https://user@acme.runpanther.net", "https://acme.runpanther.net/?x=1", "acme"]),
+         ["", "http://api.acme.runpanther.net", "https://user@acme.runpanther.net", "https://acme.runpanther.net/?x=1", "acme"]),
         ("ScheduleExpression",
          ["rate(30 days)", "rate(4 hours)", "cron(0 4 1 * ? *)", "cron(0 8-16/4 ? * MON#1 *)"],
          ["rate(3 hours)", "rate(300 minutes)", "cron(0 4 1 * *)", "30 days"]),
         ("RecoveryRecipient",
          ["", "age1" + "q" * 58, "age1pq1" + "q" * 1952],
          ["age1qqq", "AGE-SECRET-KEY-1" + "Q" * 58, "ssh-ed25519 AAAA"]),
-        ("PropagationTimeout", ["90s", "3m", "2m30s", "13m59s", "14m"], ["180", "0s", "13m99s", "14m1s", "15m", "1h"]),
+        ("AlarmEmail", ["", "none", "a@example.com"], ["a", "nobody"]),
+        ("HttpsProxy", ["", "http://proxy.acme.net:3128"], ["https://user:password@proxy.acme.net", "proxy"]),
+        ("AwsEndpointUrl", ["", "https://vpce-1.secretsmanager.eu-west-1.vpce.amazonaws.com"], ["http://example.com"]),
+        ("ReservedConcurrency", ["", "1", "10"], ["0", "-1"]),
         ("SecretId", ["", "acme/panther"], ["acme panther"]),
     ]:
         pattern = re.compile(body["Parameters"][name]["AllowedPattern"])
         same(f"{name} takes what it should, and nothing else",
              [v for v in taken + refused if pattern.search(v)], taken)
 
+    same("PropagationTimeout takes durations that the rule below knows", body["Parameters"]["PropagationTimeout"]["AllowedValues"],
+         ["30s", "60s", "90s", "1m", "1m30s", "2m", "2m30s", "3m", *(f"{m}m" for m in range(4, 15))])
+    told = {"AlarmEmail": "a@example.com"}
     for given, refused_by in [
-        ({}, []),
-        ({"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1", "AlarmEmail": "a@example.com", "SecretId": "s"}, []),
-        ({"SubnetIds": "subnet-1"}, ["SubnetsWithSecurityGroups"]),
-        ({"SecurityGroupIds": "sg-1"}, ["SubnetsWithSecurityGroups"]),
-        ({"AlarmEmail": "a@example.com", "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:t"}, ["OneWayToBeTold"]),
-        ({"SecretId": "s", "SecretAccountId": "123456789012"}, ["SchedulesInThisAccountOnly"]),
+        ({}, ["SomebodyIsNotified"]),
+        ({"AlarmEmail": "none"}, []),
+        (told, []),
+        ({"AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:t"}, []),
+        ({**told, "SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1", "SecretId": "s"}, []),
+        ({**told, "SubnetIds": "subnet-1"}, ["SubnetsWithSecurityGroups"]),
+        ({**told, "SecurityGroupIds": "sg-1"}, ["SubnetsWithSecurityGroups"]),
+        ({**told, "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:t"}, ["OneTopicForPages"]),
+        ({**told, "TicketTopicArn": "arn:aws:sns:eu-west-1:123456789012:t"}, []),
+        ({"AlarmEmail": "none", "TicketTopicArn": "arn:aws:sns:eu-west-1:123456789012:t"}, ["TicketsBesidePages"]),
+        ({**told, "SecretId": "s", "SecretAccountId": "123456789012"}, ["SchedulesInThisAccountOnly"]),
+        ({**told, "AwsUseFipsEndpoint": "true"}, []),
+        ({**told, "AwsUseFipsEndpoint": "true", "AwsEndpointUrl": "https://example.com"}, ["FipsWithoutEndpoint"]),
     ]:
-        values = {n: given.get(n, p.get("Default", "")) for n, p in body["Parameters"].items()}
-        values = {n: v.split(",") if body["Parameters"][n]["Type"] == "CommaDelimitedList" else v for n, v in values.items()}
-        refusing = [n for n, rule in body["Rules"].items()
-                    if not all(holds(a["Assert"], values) for a in rule["Assertions"])]
-        same(f"{', '.join(given) or 'nothing'} given: {'refused by ' + refused_by[0] if refused_by else 'taken'}", refusing, refused_by)
+        same(f"{', '.join(given) or 'nothing'} given: {'refused by ' + refused_by[0] if refused_by else 'taken'}",
+             refusing(body, given), refused_by)
+    seconds = {p: sum(int(n) * (60 if unit == "m" else 1) for n, unit in re.findall("([0-9]+)([ms])", p))
+               for p in body["Parameters"]["PropagationTimeout"]["AllowedValues"]}
+    same("a PropagationTimeout is refused exactly where Timeout does not hold it and a minute",
+         [[p, t] for p, s in seconds.items() for t in body["Parameters"]["Timeout"]["AllowedValues"]
+          if bool(refusing(body, {**told, "PropagationTimeout": p, "Timeout": t})) != (t < s + 60)], [])
+
+
+def refusing(body, given):
+    """The rules that refuse these parameters."""
+    values = {n: str(given.get(n, p.get("Default", ""))) for n, p in body["Parameters"].items()}
+    values = {n: v.split(",") if body["Parameters"][n]["Type"] == "CommaDelimitedList" else v for n, v in values.items()}
+    return [n for n, rule in body["Rules"].items() if not all(holds(a["Assert"], values) for a in rule["Assertions"])]
 
 
 def holds(rule, values):

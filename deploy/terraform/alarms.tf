@@ -1,54 +1,176 @@
 locals {
-  tells     = var.alarm_email != "" || var.alarm_topic_arn != ""
-  topic_arn = var.alarm_email == "" ? var.alarm_topic_arn : one(aws_sns_topic.alarms[*].arn)
+  makes_topic      = !contains(["", "none"], var.alarm_email)
+  notifies         = local.makes_topic || var.alarm_topic_arn != ""
+  topic_arn        = local.makes_topic ? one(aws_sns_topic.alarms[*].arn) : var.alarm_topic_arn
+  ticket_topic_arn = var.ticket_topic_arn == "" ? local.topic_arn : var.ticket_topic_arn
 
-  alarms = {
-    token-not-stored = {
-      namespace   = "PantherTokenRotation"
-      metric      = "TokensNotStored"
-      period      = 60
-      description = "The only living token is in the memory of a process. Do not deploy, and change no setting of the function: rotate the secret again, now. NotStored in deploy/docs/runbook.md."
-    }
-    errors = {
-      namespace   = "AWS/Lambda"
-      metric      = "Errors"
-      period      = 300
-      description = "A rotation step failed or the process ended. Programs that read the secret may be shut out. The log says which kind it is, and deploy/docs/runbook.md what to do."
-    }
-    throttles = {
-      namespace   = "AWS/Lambda"
-      metric      = "Throttles"
-      period      = 300
-      description = "Secrets Manager could not invoke the function, for want of concurrency. A rotation that began may not go on. Throttling in deploy/docs/runbook.md."
-    }
+  # CloudTrail records the rotation in the account of the secret. examples/cross-account has the rule for it.
+  watches_rotations = local.notifies && var.secret_account_id == ""
+
+  # Lambda dates a metric by the start of the invocation. So the alarms look back over the longest one and a minute more.
+  periods = ceil(var.timeout / 60) + 1
+
+  # The kinds of failure that page (internal/rotation/kinds.go). Each has an alarm, so that its name tells the kind. A
+  # notification has the description and the dimensions of the alarm. The secret is not a dimension: that would need a
+  # metric and an alarm for each secret. The description has the command that shows it.
+  pages = {
+    NotStored      = "A new token could not be stored, and only the memory of one process holds it. Do not deploy, and change no setting of the function. Rotate the secret again, now."
+    OutcomeUnknown = "An answer to rotateAPIToken was lost. The token may be rotated. Rotate the secret again."
+    TokenLost      = "Panther rotated the token, but the answer with the new token never arrived. Readers have no working token."
+    TokenRefused   = "Panther refuses the AWSCURRENT token, and no version holds a replacement. Readers have no working token."
+    NotYetWorking  = "The new token does not work yet, and the old one is not known to work. Keep AWSPENDING."
+    Superseded     = "The token in AWSPENDING is dead, and another version holds the living one. Rotate the secret again."
   }
+
+  function_dimension = { FunctionName = aws_lambda_function.rotation.function_name }
+
+  alarms = merge(
+    {
+      for kind, text in local.pages : kind => {
+        severity  = "page"
+        namespace = "PantherTokenRotation"
+        # NotStored counts every token that could not be stored, whatever the step failed with afterwards.
+        metric     = kind == "NotStored" ? "TokensNotStored" : "RotationsFailed"
+        dimensions = merge(local.function_dimension, kind == "NotStored" ? {} : { Kind = kind })
+        text       = text
+        anchor     = lower(kind)
+        pattern    = "{ $.kind = \"${kind}\" }"
+      }
+    },
+    {
+      throttles = {
+        severity   = "page"
+        namespace  = "AWS/Lambda"
+        metric     = "Throttles"
+        dimensions = local.function_dimension
+        text       = "Secrets Manager could not invoke the function, because its concurrency is used up. A rotation that began may not continue."
+        anchor     = "throttling"
+        pattern    = ""
+      }
+      tickets = {
+        severity   = "ticket"
+        namespace  = "PantherTokenRotation"
+        metric     = "RotationsFailed"
+        dimensions = merge(local.function_dimension, { Severity = "ticket" })
+        text       = "A rotation step failed, but no token is in danger. Act in working hours."
+        anchor     = "the-kinds"
+        pattern    = "{ $.event = \"step_failed\" }"
+      }
+      seals-failed = {
+        severity   = "ticket"
+        namespace  = "PantherTokenRotation"
+        metric     = "SealsFailed"
+        dimensions = local.function_dimension
+        text       = "A new value was stored, but the log has no sealed copy of it."
+        anchor     = "restore-a-sealed-token"
+        pattern    = "{ $.event = \"seal_failed\" }"
+      }
+      # Counts every failed invocation, whatever its kind, and needs no log. The other alarms need one.
+      errors = {
+        severity   = "ticket"
+        namespace  = "AWS/Lambda"
+        metric     = "Errors"
+        dimensions = local.function_dimension
+        text       = "An invocation failed. Another alarm tells the kind. If there is none, look at the log."
+        anchor     = "the-three-commands-you-need"
+        pattern    = "{ $.event = \"step_failed\" }"
+      }
+    },
+  )
+
+  actions = {
+    page   = local.notifies ? [local.topic_arn] : []
+    ticket = local.notifies ? [local.ticket_topic_arn] : []
+  }
+
+  log_command = "aws logs tail ${aws_cloudwatch_log_group.function.name} --region ${local.region} --since 1h --filter-pattern"
 }
 
 resource "aws_cloudwatch_metric_alarm" "function" {
   for_each = local.alarms
 
-  alarm_name          = "${var.function_name}-${each.key}"
-  alarm_description   = each.value.description
+  alarm_name = "${var.function_name}-${each.key}"
+  alarm_description = join(" ", concat(
+    [each.value.text, "Runbook: ${var.runbook_url}#${each.value.anchor}"],
+    each.value.pattern == "" ? [] : ["Secret and error: ${local.log_command} '${each.value.pattern}'"],
+  ))
   namespace           = each.value.namespace
   metric_name         = each.value.metric
-  dimensions          = { FunctionName = aws_lambda_function.rotation.function_name }
+  dimensions          = each.value.dimensions
   statistic           = "Sum"
-  period              = each.value.period # seconds
-  evaluation_periods  = 1
+  period              = 60 # seconds
+  evaluation_periods  = local.periods
+  datapoints_to_alarm = 1
   threshold           = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.tells ? [local.topic_arn] : []
+  alarm_actions       = local.actions[each.value.severity]
+  ok_actions          = local.actions[each.value.severity]
+  tags                = var.tags
 }
 
-# What never reaches the function, Secrets Manager tells CloudTrail alone; the account needs a trail for it to come here.
-# Some of its events have the secret's ARN as arn, others as aRN, those of rotation as SecretId. Without a secret among
-# the variables, any secret of the account counts.
+# Failures without a kind: the process ended. Invocations that failed, less steps that logged why. Both are counted from
+# the log, so that they have the same dates. Lambda's own metric Errors has other dates, and counts both.
+resource "aws_cloudwatch_log_metric_filter" "failures" {
+  for_each = {
+    InvocationsFailed = "{ $.type = \"platform.report\" && $.record.status != \"success\" }"
+    StepsFailed       = "{ $.event = \"step_failed\" }"
+  }
+
+  name           = each.key
+  log_group_name = aws_cloudwatch_log_group.function.name
+  pattern        = each.value
+
+  metric_transformation {
+    namespace     = "PantherTokenRotation/${var.function_name}"
+    name          = each.key
+    value         = "1"
+    default_value = "0"
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "process_ended" {
+  alarm_name          = "${var.function_name}-process-ended"
+  alarm_description   = "The function's process ended or timed out, perhaps with a new token in memory. There is no kind of failure. Runbook: ${var.runbook_url}#no-kind Secret and error: ${local.log_command} '${aws_cloudwatch_log_metric_filter.failures["InvocationsFailed"].pattern}'"
+  evaluation_periods  = local.periods
+  datapoints_to_alarm = 1
+  threshold           = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.actions.page
+  ok_actions          = local.actions.page
+  tags                = var.tags
+
+  metric_query {
+    id          = "unexplained"
+    expression  = "invocations - steps"
+    label       = "invocations that failed without a kind"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { invocations = "InvocationsFailed", steps = "StepsFailed" }
+    content {
+      id = metric_query.key
+      metric {
+        namespace   = "PantherTokenRotation/${var.function_name}"
+        metric_name = metric_query.value
+        period      = 60
+        stat        = "Sum"
+      }
+    }
+  }
+}
+
+# Secrets Manager records in CloudTrail when it gives a rotation up, also if it never reached the function. The account
+# needs a trail. Some of these events have the secret's ARN as arn, others as aRN, those of rotation as SecretId. If no
+# variable names a secret, the rule watches every secret of the account.
 resource "aws_cloudwatch_event_rule" "rotation_failed" {
-  count = local.tells ? 1 : 0
+  count = local.watches_rotations ? 1 : 0
 
   name        = "${var.function_name}-rotation-failed"
   description = "Secrets Manager gave up a rotation, or a test of one. Needs a CloudTrail trail in the account."
+  tags        = var.tags
 
   event_pattern = jsonencode({
     source      = ["aws.secretsmanager"]
@@ -58,7 +180,7 @@ resource "aws_cloudwatch_event_rule" "rotation_failed" {
         eventSource = ["secretsmanager.amazonaws.com"]
         eventName   = ["RotationFailed", "TestRotationFailed", "RotationAbandoned"]
       },
-      var.secret_id == "" ? null : {
+      var.secret_id == "" && length(var.further_secret_arns) == 0 ? null : {
         "$or" = [
           { additionalEventData = { SecretId = local.watched_secrets } },
           { responseElements = { arn = local.watched_secrets } },
@@ -74,11 +196,15 @@ locals {
 }
 
 resource "aws_cloudwatch_event_target" "rotation_failed" {
-  count = local.tells ? 1 : 0
+  count = local.watches_rotations ? 1 : 0
 
   rule      = aws_cloudwatch_event_rule.rotation_failed[0].name
   target_id = "topic"
-  arn       = local.topic_arn
+  arn       = local.ticket_topic_arn
+
+  dead_letter_config {
+    arn = aws_sqs_queue.undelivered[0].arn
+  }
 
   input_transformer {
     input_paths = {
@@ -88,19 +214,71 @@ resource "aws_cloudwatch_event_target" "rotation_failed" {
       region  = "$.region"
       time    = "$.time"
     }
-    input_template = "\"Secrets Manager recorded <event> for <secret> (account <account>, <region>) at <time>. The function's log says why, if it got so far: see deploy/docs/runbook.md.\""
+    input_template = "\"Secrets Manager recorded <event> for <secret> (account <account>, <region>) at <time>. If the function was invoked, its log has the reason. Runbook: ${var.runbook_url}#the-three-commands-you-need\""
   }
 }
 
-resource "aws_sns_topic" "alarms" {
-  # checkov:skip=CKV_AWS_26: Alarms cannot publish to a topic under AWS's default key, and no message holds a secret.
-  count = var.alarm_email == "" ? 0 : 1
+# Messages that EventBridge could not deliver to the topic.
+resource "aws_sqs_queue" "undelivered" {
+  # checkov:skip=CKV_AWS_27: SQS encrypts it with its own key. No message holds a secret.
+  count = local.watches_rotations ? 1 : 0
 
-  name = "${var.function_name}-alarms"
+  name                      = "${var.function_name}-undelivered"
+  sqs_managed_sse_enabled   = true
+  message_retention_seconds = 1209600                                        # 14 days, the longest
+  redrive_allow_policy      = jsonencode({ redrivePermission = "allowAll" }) # says that this is a dead-letter queue
+  tags                      = var.tags
+}
+
+resource "aws_sqs_queue_policy" "undelivered" {
+  count = local.watches_rotations ? 1 : 0
+
+  queue_url = aws_sqs_queue.undelivered[0].url
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "LetTheRuleSend"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.undelivered[0].arn
+      Condition = { ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.rotation_failed[0].arn } }
+    }]
+  })
+}
+
+resource "aws_cloudwatch_metric_alarm" "undelivered" {
+  count = local.watches_rotations ? 1 : 0
+
+  alarm_name          = "${var.function_name}-undelivered"
+  alarm_description   = "A message on a failed rotation could not be delivered to the topic. Compare the policies of the topic and its key. Runbook: ${var.runbook_url}#metrics-and-alarms"
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = aws_sqs_queue.undelivered[0].name }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = local.periods
+  datapoints_to_alarm = 1
+  threshold           = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.actions.ticket
+  ok_actions          = local.actions.ticket
+  tags                = var.tags
+}
+
+resource "aws_sns_topic" "alarms" {
+  # checkov:skip=CKV_AWS_26: Alarms cannot publish to a topic under AWS's default key, and no message holds a secret. Variable topic_kms_key_arn sets a key.
+  count = local.makes_topic ? 1 : 0
+
+  name              = "${var.function_name}-alarms"
+  kms_master_key_id = var.topic_kms_key_arn == "" ? null : var.topic_kms_key_arn
+  tags              = var.tags
 }
 
 resource "aws_sns_topic_policy" "alarms" {
-  count = var.alarm_email == "" ? 0 : 1
+  count = local.makes_topic ? 1 : 0
 
   arn = aws_sns_topic.alarms[0].arn
 
@@ -116,8 +294,9 @@ resource "aws_sns_topic_policy" "alarms" {
         Resource  = aws_sns_topic.alarms[0].arn
         Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
       },
-      # The rule above. No condition: AWS's documentation has said that EventBridge does not support one here, and then
-      # messages would be missing without a word. A stranger's rule could send messages here, and no more.
+      # The rule above. EventBridge does not support conditions in the policy of an SNS topic:
+      # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
+      # A rule of another account could send messages to this topic, and nothing else.
       {
         Sid       = "LetEventsPublish"
         Effect    = "Allow"
@@ -130,7 +309,7 @@ resource "aws_sns_topic_policy" "alarms" {
 }
 
 resource "aws_sns_topic_subscription" "email" {
-  count = var.alarm_email == "" ? 0 : 1
+  count = local.makes_topic ? 1 : 0
 
   topic_arn = aws_sns_topic.alarms[0].arn
   protocol  = "email"

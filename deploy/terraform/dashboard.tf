@@ -1,27 +1,29 @@
 locals {
   # One metric of the function's own, by its name.
   metric = {
-    for name in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored", "PropagationTime", "OutageTime"] :
+    for name in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored", "SealsFailed", "PropagationTime", "OutageTime"] :
     name => ["PantherTokenRotation", name, "FunctionName", var.function_name]
   }
+
+  dashboard_name = "${var.function_name}-${local.region}" # dashboards are global in an account
 
   log_source = "SOURCE '${aws_cloudwatch_log_group.function.name}'"
 }
 
 resource "aws_cloudwatch_dashboard" "function" {
-  dashboard_name = var.function_name
+  dashboard_name = local.dashboard_name
 
   dashboard_body = jsonencode({
     widgets = [
       {
-        type = "alarm", x = 0, y = 0, width = 24, height = 2
+        type = "alarm", x = 0, y = 0, width = 24, height = 4
         properties = {
           title  = "Alarms"
-          alarms = [for name in ["token-not-stored", "errors", "throttles"] : aws_cloudwatch_metric_alarm.function[name].arn]
+          alarms = concat([for alarm in aws_cloudwatch_metric_alarm.function : alarm.arn], [aws_cloudwatch_metric_alarm.process_ended.arn])
         }
       },
       {
-        type = "metric", x = 0, y = 2, width = 12, height = 6
+        type = "metric", x = 0, y = 4, width = 12, height = 6
         properties = {
           title  = "Rotations a day"
           region = local.region
@@ -32,11 +34,12 @@ resource "aws_cloudwatch_dashboard" "function" {
             concat(local.metric.RotationsSucceeded, [{ label = "succeeded", color = "#2ca02c" }]),
             concat(local.metric.RotationsFailed, [{ label = "failed steps", color = "#d62728" }]),
             concat(local.metric.TokensNotStored, [{ label = "tokens not stored", color = "#9467bd" }]),
+            concat(local.metric.SealsFailed, [{ label = "values not sealed", color = "#8c564b" }]),
           ]
         }
       },
       {
-        type = "metric", x = 12, y = 2, width = 12, height = 6
+        type = "metric", x = 12, y = 4, width = 12, height = 6
         properties = {
           title   = "Failed steps by kind, a day"
           region  = local.region
@@ -50,7 +53,7 @@ resource "aws_cloudwatch_dashboard" "function" {
         }
       },
       {
-        type = "metric", x = 0, y = 8, width = 8, height = 6
+        type = "metric", x = 0, y = 10, width = 8, height = 6
         properties = {
           title   = "How long a new token took to work"
           region  = local.region
@@ -62,7 +65,7 @@ resource "aws_cloudwatch_dashboard" "function" {
         }
       },
       {
-        type = "metric", x = 8, y = 8, width = 8, height = 6
+        type = "metric", x = 8, y = 10, width = 8, height = 6
         properties = {
           title   = "How long readers had a dead token"
           region  = local.region
@@ -74,7 +77,7 @@ resource "aws_cloudwatch_dashboard" "function" {
         }
       },
       {
-        type = "metric", x = 16, y = 8, width = 8, height = 6
+        type = "metric", x = 16, y = 10, width = 8, height = 6
         properties = {
           title  = "The longest step, beside the timeout"
           region = local.region
@@ -90,7 +93,7 @@ resource "aws_cloudwatch_dashboard" "function" {
         }
       },
       {
-        type = "log", x = 0, y = 14, width = 24, height = 6
+        type = "log", x = 0, y = 16, width = 24, height = 6
         properties = {
           title  = "Last rotations"
           region = local.region
@@ -99,7 +102,7 @@ resource "aws_cloudwatch_dashboard" "function" {
         }
       },
       {
-        type = "log", x = 0, y = 20, width = 24, height = 6
+        type = "log", x = 0, y = 22, width = 24, height = 6
         properties = {
           title  = "Last failures"
           region = local.region

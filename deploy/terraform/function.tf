@@ -8,11 +8,11 @@ locals {
 }
 
 resource "aws_lambda_function" "rotation" {
-  # checkov:skip=CKV_AWS_115: Reserving concurrency is the account's decision; a reserve that is used up fails rotations.
+  # checkov:skip=CKV_AWS_115: Reserving concurrency is the account's decision: variable reserved_concurrency.
   # checkov:skip=CKV_AWS_116: Secrets Manager invokes synchronously and repeats by itself, so that a dead letter queue would stay empty.
   # checkov:skip=CKV_AWS_117: A VPC is needed only for tokens bound to addresses: variables subnet_ids and security_group_ids.
   # checkov:skip=CKV_AWS_173: Nothing in the environment is secret; Lambda encrypts it with its own key.
-  # checkov:skip=CKV_AWS_272: Signing code is the account's decision; whoever deploys has built or checked the zip.
+  # checkov:skip=CKV_AWS_272: Signing code is the account's decision: variable code_signing_config_arn.
   function_name = var.function_name
   description   = "Rotates Panther API tokens in Secrets Manager"
   role          = aws_iam_role.function.arn
@@ -29,6 +29,10 @@ resource "aws_lambda_function" "rotation" {
   memory_size   = 256 # needs some 10; but Lambda gives processor by memory, and TLS wants some
   timeout       = var.timeout
 
+  reserved_concurrent_executions = var.reserved_concurrency
+  code_signing_config_arn        = var.code_signing_config_arn == "" ? null : var.code_signing_config_arn
+  tags                           = var.tags
+
   environment {
     variables = merge(
       {
@@ -38,13 +42,14 @@ resource "aws_lambda_function" "rotation" {
         LOG_LEVEL           = var.log_level
       },
       var.recovery_recipient == "" ? {} : { RECOVERY_RECIPIENT = var.recovery_recipient },
+      var.environment,
     )
   }
 
   logging_config {
     log_format = "JSON"
     log_group  = aws_cloudwatch_log_group.function.name
-    # Lambda drops lines below this. Metrics of failures are ERROR lines, the other metrics INFO.
+    # Lambda drops lines below this level. The runbook needs the lines of INFO.
     application_log_level = var.log_level == "debug" ? "DEBUG" : "INFO"
   }
 
@@ -82,8 +87,20 @@ resource "aws_lambda_function" "rotation" {
       error_message = "A schedule for another account's secret is made there. Leave secret_id empty."
     }
     precondition {
+      condition     = var.alarm_email != "" || var.alarm_topic_arn != ""
+      error_message = "Give alarm_email or alarm_topic_arn. If nobody is to be notified, set alarm_email to \"none\"."
+    }
+    precondition {
       condition     = var.alarm_email == "" || var.alarm_topic_arn == ""
       error_message = "Give alarm_email or alarm_topic_arn, not both."
+    }
+    precondition {
+      condition     = var.ticket_topic_arn == "" || var.alarm_email != "none"
+      error_message = "ticket_topic_arn needs alarm_email or alarm_topic_arn, for the alarms that page."
+    }
+    precondition {
+      condition     = !contains(keys(var.environment), "AWS_USE_FIPS_ENDPOINT") || length(setintersection(keys(var.environment), ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"])) == 0
+      error_message = "AWS_USE_FIPS_ENDPOINT cannot be used with an endpoint URL. Give the URL of the FIPS endpoint."
     }
   }
 }
@@ -91,8 +108,10 @@ resource "aws_lambda_function" "rotation" {
 # Kept when the rest is destroyed, since sealed tokens are in it. That is why its name ends with something of its own: a
 # second deployment would meet the first one's log.
 resource "aws_cloudwatch_log_group" "function" {
-  # checkov:skip=CKV_AWS_158: The log holds nothing secret; CloudWatch encrypts it with its own key.
+  # checkov:skip=CKV_AWS_158: The log holds no secret, and CloudWatch encrypts it. Variable log_kms_key_arn sets a key.
   name_prefix       = "/aws/lambda/${var.function_name}-"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_kms_key_arn == "" ? null : var.log_kms_key_arn
   skip_destroy      = true
+  tags              = var.tags
 }

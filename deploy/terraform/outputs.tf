@@ -21,6 +21,11 @@ output "role_arn" {
   value       = aws_iam_role.function.arn
 }
 
+output "alarm_topic_arn" {
+  description = "The topic that takes the pages, and the tickets too unless ticket_topic_arn is given. null if nobody is notified."
+  value       = local.notifies ? local.topic_arn : null
+}
+
 output "log_group_name" {
   description = "The function's log. It stays when the rest is destroyed."
   value       = aws_cloudwatch_log_group.function.name
@@ -32,7 +37,7 @@ output "dashboard_url" {
     aws        = "console.aws.amazon.com"
     aws-cn     = "console.amazonaws.cn"
     aws-us-gov = "console.amazonaws-us-gov.com"
-  }[local.partition]}/cloudwatch/home?region=${local.region}#dashboards/dashboard/${var.function_name}", null)
+  }[local.partition]}/cloudwatch/home?region=${local.region}#dashboards/dashboard/${local.dashboard_name}", null)
 }
 
 output "rotate_now_command" {

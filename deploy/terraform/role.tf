@@ -2,6 +2,7 @@ resource "aws_iam_role" "function" {
   name                 = "${var.function_name}-${local.region}" # roles are not regional, and another region may have one
   description          = "What ${var.function_name} may do"
   permissions_boundary = var.permissions_boundary_arn == "" ? null : var.permissions_boundary_arn
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -23,8 +24,9 @@ resource "aws_iam_role_policy" "rotation" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      # All secrets whose rotation names this function, and no other: that is what the condition says. So who adds a
-      # secret needs to change no policy.
+      # Secrets whose rotation names this function, so that adding a secret changes no policy. The second condition denies
+      # another function that was given this role. Lambda sets the key for calls of the function's code:
+      # https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
       {
         Sid    = "RotateSecretsThatNameThisFunction"
         Effect = "Allow"
@@ -35,8 +37,11 @@ resource "aws_iam_role_policy" "rotation" {
           "secretsmanager:PutSecretValue",
           "secretsmanager:UpdateSecretVersionStage",
         ]
-        Resource  = local.secrets
-        Condition = { StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = local.function_arn } }
+        Resource = local.secrets
+        Condition = {
+          StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = local.function_arn }
+          ArnEquals    = { "lambda:SourceFunctionArn" = local.function_arn }
+        }
       },
       # The function's own log, and nobody else's.
       {

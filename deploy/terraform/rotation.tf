@@ -7,6 +7,17 @@ resource "aws_lambda_permission" "secrets_manager" {
   source_account = local.secret_account
 }
 
+# RotateSecret also requires lambda:InvokeFunction of its caller, who is in the account of the secret. Identity policies
+# there decide who may.
+resource "aws_lambda_permission" "caller" {
+  count = var.secret_account_id == "" ? 0 : 1
+
+  statement_id  = "CallersOfRotateSecret"
+  function_name = aws_lambda_function.rotation.function_name
+  action        = "lambda:InvokeFunction"
+  principal     = var.secret_account_id
+}
+
 # What the secret is called, and nothing of its value. The schedule below has to have the whole ARN: given a name, the
 # provider would cancel the rotation and make it anew at every apply.
 data "aws_secretsmanager_secret" "token" {

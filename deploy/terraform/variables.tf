@@ -70,19 +70,19 @@ variable "rotate_immediately" {
 # Who is told when something is wrong
 
 variable "alarm_email" {
-  description = "Makes an SNS topic that sends alarms to this address, which has to be confirmed. Empty, if you give a topic or want no messages."
+  description = "Creates an SNS topic that sends alarms to this address, which has to be confirmed. Empty if you give alarm_topic_arn, none if nobody is to be notified."
   type        = string
   default     = ""
   nullable    = false
 
   validation {
-    condition     = can(regex("^([^@\\s]+@[^@\\s]+\\.[^@\\s]+)?$", var.alarm_email))
-    error_message = "alarm_email must be an e-mail address, or empty."
+    condition     = can(regex("^(none|[^@\\s]+@[^@\\s]+\\.[^@\\s]+)?$", var.alarm_email))
+    error_message = "alarm_email must be an e-mail address, or none."
   }
 }
 
 variable "alarm_topic_arn" {
-  description = "ARN of an SNS topic of yours that takes the alarms. Its policy, and that of its key if it is encrypted, must let cloudwatch.amazonaws.com and events.amazonaws.com in. AWS's default key does not."
+  description = "ARN of your SNS topic for alarms. Its policy, and the policy of its key, must allow cloudwatch.amazonaws.com and events.amazonaws.com. AWS's default key does not."
   type        = string
   default     = ""
   nullable    = false
@@ -93,8 +93,32 @@ variable "alarm_topic_arn" {
   }
 }
 
+variable "ticket_topic_arn" {
+  description = "ARN of your second SNS topic, for alarms that can wait for working hours. Empty: they go to the first."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+)?$", var.ticket_topic_arn))
+    error_message = "ticket_topic_arn must be the ARN of an SNS topic (not a FIFO one), or empty."
+  }
+}
+
+variable "runbook_url" {
+  description = "Address of the runbook for notifications, such as the URL of your copy. The anchor of the section is appended."
+  type        = string
+  default     = "deploy/docs/runbook.md"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9:/._~%?&=@+-]{1,200}$", var.runbook_url))
+    error_message = "runbook_url must be a URL without an anchor, of at most 200 characters."
+  }
+}
+
 variable "further_secret_arns" {
-  description = "ARNs of the further secrets that this function rotates, for the alarm on failed rotations. To add one to the rotation itself, use the output add_secret_command."
+  description = "ARNs of further secrets that this function rotates, for the rule on failed rotations. To rotate another secret, use the output add_secret_command."
   type        = list(string)
   default     = []
   nullable    = false
@@ -148,7 +172,7 @@ variable "permissions_boundary_arn" {
 }
 
 variable "secret_account_id" {
-  description = "Id of the account of the secrets, 12 digits, if it is not this one. Then leave secret_id empty, and see \"Across accounts\" in deploy/docs/runbook.md."
+  description = "Id of the account of the secrets, 12 digits, if it is not this one. Then leave secret_id empty. See examples/cross-account, and \"Across accounts\" in deploy/docs/runbook.md."
   type        = string
   default     = ""
   nullable    = false
@@ -157,6 +181,49 @@ variable "secret_account_id" {
     condition     = can(regex("^([0-9]{12})?$", var.secret_account_id))
     error_message = "secret_account_id must be an AWS account id of 12 digits, or empty."
   }
+}
+
+variable "log_kms_key_arn" {
+  description = "ARN of the KMS key that encrypts the log group. Its policy must allow the service logs.REGION.amazonaws.com. Empty: CloudWatch's own key."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.log_kms_key_arn))
+    error_message = "log_kms_key_arn must be the ARN of a KMS key, or empty."
+  }
+}
+
+variable "topic_kms_key_arn" {
+  description = "ARN of the KMS key that encrypts the topic made for alarm_email. Its policy must allow cloudwatch.amazonaws.com and events.amazonaws.com to use kms:GenerateDataKey and kms:Decrypt."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.topic_kms_key_arn))
+    error_message = "topic_kms_key_arn must be the ARN of a KMS key, or empty."
+  }
+}
+
+variable "code_signing_config_arn" {
+  description = "ARN of the function's code signing configuration. The zip must be signed and in S3 (lambda_s3). Empty: none."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:code-signing-config:csc-[a-z0-9]+)?$", var.code_signing_config_arn))
+    error_message = "code_signing_config_arn must be the ARN of a code signing configuration, or empty."
+  }
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have tags."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }
 
 # Network
@@ -182,6 +249,29 @@ variable "security_group_ids" {
   validation {
     condition     = alltrue([for id in var.security_group_ids : can(regex("^sg-[0-9a-f]+$", id))])
     error_message = "security_group_ids must be ids such as sg-0123456789abcdef0."
+  }
+}
+
+variable "environment" {
+  description = "Further environment variables of the function: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, AWS_USE_FIPS_ENDPOINT, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SECRETS_MANAGER. Secrets are sent to these endpoints."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = length(setsubtract(keys(var.environment), [
+      "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "AWS_USE_FIPS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    ])) == 0
+    error_message = "environment may only have HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, AWS_USE_FIPS_ENDPOINT, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SECRETS_MANAGER. Other settings have variables of their own."
+  }
+
+  validation {
+    condition = (
+      !strcontains(lookup(var.environment, "HTTPS_PROXY", ""), "@") && lookup(var.environment, "AWS_USE_FIPS_ENDPOINT", "true") == "true" &&
+      startswith(lookup(var.environment, "AWS_ENDPOINT_URL", "https://"), "https://") &&
+      startswith(lookup(var.environment, "AWS_ENDPOINT_URL_SECRETS_MANAGER", "https://"), "https://")
+    )
+    error_message = "environment: endpoint URLs must begin with https://, AWS_USE_FIPS_ENDPOINT must be true, and HTTPS_PROXY must have no user or password."
   }
 }
 
@@ -259,6 +349,17 @@ variable "propagation_timeout" {
   validation {
     condition     = can(regex("^([1-9][0-9]{0,2}s|([1-9]|1[0-3])m([1-5]?[0-9]s)?|14m)$", var.propagation_timeout))
     error_message = "propagation_timeout must be a duration such as 90s, 3m or 2m30s, of 14m at most."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrent invocations that are reserved for the function and are its limit. null: none. At least the number of secrets that may rotate at the same time."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= 1 && floor(var.reserved_concurrency) == var.reserved_concurrency
+    error_message = "reserved_concurrency must be a whole number of at least 1, or null."
   }
 }
 

@@ -28,6 +28,12 @@ mock_provider "aws" {
   mock_resource "aws_lambda_function" {
     defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:panther-token-rotation" }
   }
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:eu-west-1:123456789012:rule/panther-token-rotation-rotation-failed" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:eu-west-1:123456789012:panther-token-rotation-undelivered" }
+  }
   mock_resource "aws_sns_topic" {
     defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:panther-token-rotation-alarms" }
   }
@@ -36,67 +42,185 @@ mock_provider "aws" {
 variables {
   panther_api_url = "acme.runpanther.net"
   lambda_zip      = "tests/stand-in.zip"
+  alarm_email     = "none"
 }
 
 run "alarms" {
   assert {
     condition = {
       for name, alarm in aws_cloudwatch_metric_alarm.function :
-      alarm.alarm_name => "${alarm.namespace} ${alarm.metric_name} in ${alarm.period} s"
+      alarm.alarm_name => join(" ", concat([alarm.namespace, alarm.metric_name], [for key, value in alarm.dimensions : "${key}=${value}" if key != "FunctionName"]))
       } == {
-      panther-token-rotation-token-not-stored = "PantherTokenRotation TokensNotStored in 60 s"
-      panther-token-rotation-errors           = "AWS/Lambda Errors in 300 s"
-      panther-token-rotation-throttles        = "AWS/Lambda Throttles in 300 s"
+      panther-token-rotation-NotStored      = "PantherTokenRotation TokensNotStored"
+      panther-token-rotation-OutcomeUnknown = "PantherTokenRotation RotationsFailed Kind=OutcomeUnknown"
+      panther-token-rotation-TokenLost      = "PantherTokenRotation RotationsFailed Kind=TokenLost"
+      panther-token-rotation-TokenRefused   = "PantherTokenRotation RotationsFailed Kind=TokenRefused"
+      panther-token-rotation-NotYetWorking  = "PantherTokenRotation RotationsFailed Kind=NotYetWorking"
+      panther-token-rotation-Superseded     = "PantherTokenRotation RotationsFailed Kind=Superseded"
+      panther-token-rotation-tickets        = "PantherTokenRotation RotationsFailed Severity=ticket"
+      panther-token-rotation-seals-failed   = "PantherTokenRotation SealsFailed"
+      panther-token-rotation-errors         = "AWS/Lambda Errors"
+      panther-token-rotation-throttles      = "AWS/Lambda Throttles"
     }
     error_message = "The alarms are not those of the contract."
   }
   assert {
     condition = alltrue([
-      for alarm in aws_cloudwatch_metric_alarm.function :
-      alarm.statistic == "Sum" && alarm.threshold == 1 && alarm.evaluation_periods == 1 &&
+      for alarm in values(aws_cloudwatch_metric_alarm.function) :
+      alarm.statistic == "Sum" && alarm.threshold == 1 && alarm.datapoints_to_alarm == 1 &&
       alarm.comparison_operator == "GreaterThanOrEqualToThreshold" && alarm.treat_missing_data == "notBreaching" &&
-      alarm.dimensions == tomap({ FunctionName = "panther-token-rotation" })
+      alarm.dimensions.FunctionName == "panther-token-rotation"
     ])
     error_message = "An alarm does not go off at the first, or at other functions'."
   }
+  # 240 seconds are four minutes.
   assert {
-    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.function : strcontains(alarm.alarm_description, "deploy/docs/runbook.md")])
-    error_message = "An alarm does not say where to read on."
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.function), [aws_cloudwatch_metric_alarm.process_ended]) :
+      alarm.evaluation_periods == 5 && (alarm.period == null || alarm.period == 60)
+    ])
+    error_message = "An alarm does not look back over the longest invocation and a minute more."
+  }
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.function), [aws_cloudwatch_metric_alarm.process_ended]) :
+      strcontains(alarm.alarm_description, "deploy/docs/runbook.md#") && length(alarm.alarm_description) <= 1024
+    ])
+    error_message = "An alarm does not say where to read on, or says more than CloudWatch takes."
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.function["TokenLost"].alarm_description, "#tokenlost Secret and error: aws logs tail /aws/lambda/panther-token-rotation-1 --region eu-west-1 --since 1h --filter-pattern '{ $.kind = \"TokenLost\" }'")
+    error_message = "The notification does not lead to the secret."
+  }
+  # Invocations that failed, less those that logged a kind.
+  assert {
+    condition = [
+      for query in aws_cloudwatch_metric_alarm.process_ended.metric_query :
+      query.expression if query.return_data == true
+    ] == ["invocations - steps"]
+    error_message = "The alarm on a process that ended counts failures that have a kind."
+  }
+  assert {
+    condition = {
+      for filter in aws_cloudwatch_log_metric_filter.failures :
+      "${one(filter.metric_transformation).namespace} ${one(filter.metric_transformation).name} ${one(filter.metric_transformation).default_value}" => filter.pattern
+      } == {
+      "PantherTokenRotation/panther-token-rotation InvocationsFailed 0" = "{ $.type = \"platform.report\" && $.record.status != \"success\" }"
+      "PantherTokenRotation/panther-token-rotation StepsFailed 0"       = "{ $.event = \"step_failed\" }"
+    }
+    error_message = "The log is counted otherwise than the alarm expects."
   }
 }
 
-run "nobody_to_be_told" {
+run "a_longer_timeout" {
+  variables {
+    timeout = 301
+  }
+
   assert {
-    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.function : length(alarm.alarm_actions) == 0])
-    error_message = "An alarm acts though nobody is to be told."
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.function : alarm.evaluation_periods == 7])
+    error_message = "An alarm does not look back over the longest invocation and a minute more."
+  }
+}
+
+run "a_runbook_of_the_users" {
+  variables {
+    alarm_email = "security@example.com"
+    runbook_url = "https://wiki.acme.net/rotation"
+  }
+
+  assert {
+    condition = alltrue([
+      for text in concat(
+        [for alarm in aws_cloudwatch_metric_alarm.function : alarm.alarm_description],
+        [aws_cloudwatch_metric_alarm.process_ended.alarm_description, aws_cloudwatch_metric_alarm.undelivered[0].alarm_description],
+        [one(aws_cloudwatch_event_target.rotation_failed[0].input_transformer).input_template],
+      ) : strcontains(text, "https://wiki.acme.net/rotation#")
+    ])
+    error_message = "A notification has another runbook."
+  }
+}
+
+run "nobody_to_be_notified" {
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.function), [aws_cloudwatch_metric_alarm.process_ended]) :
+      length(alarm.alarm_actions) == 0 && length(alarm.ok_actions) == 0
+    ])
+    error_message = "An alarm acts though nobody is to be notified."
   }
   assert {
     condition = (
       length(aws_cloudwatch_event_rule.rotation_failed) == 0 && length(aws_cloudwatch_event_target.rotation_failed) == 0 &&
-      length(aws_sns_topic.alarms) == 0 && length(aws_sns_topic_policy.alarms) == 0 && length(aws_sns_topic_subscription.email) == 0
+      length(aws_sns_topic.alarms) == 0 && length(aws_sns_topic_policy.alarms) == 0 && length(aws_sns_topic_subscription.email) == 0 &&
+      length(aws_sqs_queue.undelivered) == 0 && output.alarm_topic_arn == null
     )
-    error_message = "There is a rule or a topic though nobody is to be told."
+    error_message = "There is a rule, a topic or a queue though nobody is to be notified."
   }
 }
 
 run "a_topic_of_the_users" {
   variables {
+    alarm_email     = ""
     alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:pager"
   }
 
   assert {
     condition = alltrue([
-      for alarm in aws_cloudwatch_metric_alarm.function : alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:pager"])
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.function), [aws_cloudwatch_metric_alarm.process_ended, aws_cloudwatch_metric_alarm.undelivered[0]]) :
+      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:pager"]) && alarm.ok_actions == alarm.alarm_actions
     ])
-    error_message = "An alarm does not tell the topic."
+    error_message = "An alarm does not notify the topic, or not when it is over."
   }
   assert {
     condition     = aws_cloudwatch_event_target.rotation_failed[0].arn == "arn:aws:sns:eu-west-1:123456789012:pager"
-    error_message = "The rule does not tell the topic."
+    error_message = "The rule does not notify the topic."
   }
   assert {
-    condition     = length(aws_sns_topic.alarms) == 0
-    error_message = "There is a second topic."
+    condition     = length(aws_sns_topic.alarms) == 0 && output.alarm_topic_arn == "arn:aws:sns:eu-west-1:123456789012:pager"
+    error_message = "There is a second topic, or the output has another one."
+  }
+}
+
+run "two_topics" {
+  variables {
+    alarm_email      = ""
+    alarm_topic_arn  = "arn:aws:sns:eu-west-1:123456789012:pager"
+    ticket_topic_arn = "arn:aws:sns:eu-west-1:123456789012:tickets"
+  }
+
+  assert {
+    condition = {
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.function), [aws_cloudwatch_metric_alarm.process_ended, aws_cloudwatch_metric_alarm.undelivered[0]]) :
+      element(split(":", one(alarm.alarm_actions)), 5) => trimprefix(alarm.alarm_name, "panther-token-rotation-")...
+      } == {
+      pager   = ["NotStored", "NotYetWorking", "OutcomeUnknown", "Superseded", "TokenLost", "TokenRefused", "throttles", "process-ended"]
+      tickets = ["errors", "seals-failed", "tickets", "undelivered"]
+    }
+    error_message = "A page is a ticket, or a ticket pages."
+  }
+  assert {
+    condition     = aws_cloudwatch_event_target.rotation_failed[0].arn == "arn:aws:sns:eu-west-1:123456789012:tickets"
+    error_message = "The rule pages. What needs a page has an alarm."
+  }
+}
+
+run "undelivered_messages" {
+  variables {
+    alarm_email = "security@example.com"
+  }
+
+  assert {
+    condition = (
+      one(aws_cloudwatch_event_target.rotation_failed[0].dead_letter_config).arn == aws_sqs_queue.undelivered[0].arn &&
+      aws_sqs_queue.undelivered[0].sqs_managed_sse_enabled &&
+      aws_cloudwatch_metric_alarm.undelivered[0].dimensions == tomap({ QueueName = "panther-token-rotation-undelivered" })
+    )
+    error_message = "A message that is not delivered is lost, or nobody learns of it."
+  }
+  assert {
+    condition     = jsondecode(aws_sqs_queue_policy.undelivered[0].policy).Statement[0].Condition == { ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.rotation_failed[0].arn } }
+    error_message = "Other rules may put messages into the queue."
   }
 }
 
@@ -117,7 +241,7 @@ run "an_address" {
     condition = alltrue([
       for alarm in aws_cloudwatch_metric_alarm.function : alarm.alarm_actions == toset([aws_sns_topic.alarms[0].arn])
     ])
-    error_message = "An alarm does not tell the address."
+    error_message = "An alarm does not notify the address."
   }
   assert {
     condition     = aws_cloudwatch_event_target.rotation_failed[0].arn == aws_sns_topic.alarms[0].arn
@@ -149,10 +273,9 @@ run "an_address" {
   }
 }
 
-run "any_secret_without_secret_id" {
+run "any_secret_if_none_is_named" {
   variables {
-    alarm_email         = "security@example.com"
-    further_secret_arns = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:acme/further-AbCdEf"]
+    alarm_email = "security@example.com"
   }
 
   assert {
@@ -165,6 +288,34 @@ run "any_secret_without_secret_id" {
       }
     }
     error_message = "The rule does not watch every secret of the account."
+  }
+}
+
+run "further_secrets_alone" {
+  variables {
+    alarm_email         = "security@example.com"
+    further_secret_arns = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:acme/further-AbCdEf"]
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.rotation_failed[0].event_pattern).detail["$or"] == [
+      { additionalEventData = { SecretId = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:acme/further-AbCdEf"] } },
+      { responseElements = { arn = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:acme/further-AbCdEf"] } },
+      { responseElements = { aRN = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:acme/further-AbCdEf"] } },
+    ]
+    error_message = "The rule watches other secrets than the further ones."
+  }
+}
+
+run "secrets_in_another_account" {
+  variables {
+    alarm_email       = "security@example.com"
+    secret_account_id = "210987654321"
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_event_rule.rotation_failed) == 0 && length(aws_sqs_queue.undelivered) == 0
+    error_message = "A rule here watches secrets of this account. CloudTrail records the rotation in the other one."
   }
 }
 
@@ -239,7 +390,7 @@ run "dashboard" {
   }
   assert {
     condition = [for metric in jsondecode(aws_cloudwatch_dashboard.function.dashboard_body).widgets[1].properties.metrics : slice(metric, 0, 4)] == [
-      for name in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored"] : ["PantherTokenRotation", name, "FunctionName", "panther-token-rotation"]
+      for name in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored", "SealsFailed"] : ["PantherTokenRotation", name, "FunctionName", "panther-token-rotation"]
     ]
     error_message = "The dashboard shows other metrics than the function's."
   }
@@ -248,7 +399,7 @@ run "dashboard" {
     error_message = "The dashboard reads another log."
   }
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.function.dashboard_body).widgets[0].properties.alarms) == 3
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.function.dashboard_body).widgets[0].properties.alarms) == 11
     error_message = "The dashboard does not show each alarm."
   }
 }

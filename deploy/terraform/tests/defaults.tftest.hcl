@@ -22,6 +22,15 @@ mock_provider "aws" {
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws-us-gov:iam::123456789012:role/panther-token-rotation-us-gov-west-1" }
   }
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws-us-gov:events:us-gov-west-1:123456789012:rule/panther-token-rotation-rotation-failed" }
+  }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:panther-token-rotation-alarms" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:panther-token-rotation-undelivered" }
+  }
   mock_resource "aws_lambda_function" {
     defaults = { arn = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:panther-token-rotation" }
   }
@@ -30,6 +39,7 @@ mock_provider "aws" {
 variables {
   panther_api_url = "https://api.acme.runpanther.net/public/graphql"
   lambda_zip      = "tests/stand-in.zip"
+  alarm_email     = "none"
 }
 
 run "function" {
@@ -197,12 +207,67 @@ run "settings_of_the_users" {
       aws_cloudwatch_log_group.function.name_prefix,
       aws_cloudwatch_metric_alarm.function["errors"].alarm_name,
       aws_cloudwatch_dashboard.function.dashboard_name,
-    ] == ["rotate-panther", "rotate-panther-us-gov-west-1", "/aws/lambda/rotate-panther-", "rotate-panther-errors", "rotate-panther"]
+    ] == ["rotate-panther", "rotate-panther-us-gov-west-1", "/aws/lambda/rotate-panther-", "rotate-panther-errors", "rotate-panther-us-gov-west-1"]
     error_message = "Two functions of one account would have names in common."
   }
   assert {
     condition     = aws_cloudwatch_log_group.function.retention_in_days == 731
     error_message = "The retention was lost."
+  }
+}
+
+# What hardening sets. Without the variables, everything is as AWS makes it.
+run "not_hardened" {
+  assert {
+    condition = (
+      aws_lambda_function.rotation.reserved_concurrent_executions == null && aws_lambda_function.rotation.code_signing_config_arn == null &&
+      aws_cloudwatch_log_group.function.kms_key_id == null && length(aws_lambda_function.rotation.tags) == 0
+    )
+    error_message = "The defaults are not those of before."
+  }
+}
+
+run "hardened" {
+  variables {
+    reserved_concurrency    = 5
+    code_signing_config_arn = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+    log_kms_key_arn         = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+    topic_kms_key_arn       = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+    alarm_email             = "security@example.com"
+    tags                    = { owner = "security" }
+    environment             = { HTTPS_PROXY = "http://proxy.acme.net:3128", AWS_USE_FIPS_ENDPOINT = "true" }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.rotation.reserved_concurrent_executions == 5 &&
+      aws_lambda_function.rotation.code_signing_config_arn == var.code_signing_config_arn &&
+      aws_cloudwatch_log_group.function.kms_key_id == var.log_kms_key_arn &&
+      aws_sns_topic.alarms[0].kms_master_key_id == var.topic_kms_key_arn
+    )
+    error_message = "Concurrency, code signing or keys were lost."
+  }
+  assert {
+    condition = alltrue([
+      for tags in concat(
+        [for alarm in aws_cloudwatch_metric_alarm.function : alarm.tags],
+        [aws_cloudwatch_metric_alarm.process_ended.tags, aws_cloudwatch_metric_alarm.undelivered[0].tags],
+        [aws_cloudwatch_event_rule.rotation_failed[0].tags, aws_sqs_queue.undelivered[0].tags, aws_sns_topic.alarms[0].tags],
+        [aws_lambda_function.rotation.tags, aws_iam_role.function.tags, aws_cloudwatch_log_group.function.tags],
+      ) : tags == tomap({ owner = "security" })
+    ])
+    error_message = "Something has no tags."
+  }
+  assert {
+    condition = aws_lambda_function.rotation.environment[0].variables == tomap({
+      PANTHER_API_URL       = "https://api.acme.runpanther.net/public/graphql"
+      SECRET_TOKEN_KEY      = "PANTHER_API_TOKEN"
+      PROPAGATION_TIMEOUT   = "3m"
+      LOG_LEVEL             = "info"
+      HTTPS_PROXY           = "http://proxy.acme.net:3128"
+      AWS_USE_FIPS_ENDPOINT = "true"
+    })
+    error_message = "Further variables were lost on their way to the function."
   }
 }
 
@@ -261,7 +326,7 @@ run "commands" {
     error_message = "The commands are not those of the contract."
   }
   assert {
-    condition     = output.dashboard_url == "https://us-gov-west-1.console.amazonaws-us-gov.com/cloudwatch/home?region=us-gov-west-1#dashboards/dashboard/panther-token-rotation"
+    condition     = output.dashboard_url == "https://us-gov-west-1.console.amazonaws-us-gov.com/cloudwatch/home?region=us-gov-west-1#dashboards/dashboard/panther-token-rotation-us-gov-west-1"
     error_message = "The dashboard is elsewhere in GovCloud."
   }
 }

@@ -15,6 +15,7 @@ mock_provider "aws" {
 variables {
   panther_api_url = "acme.runpanther.net"
   lambda_zip      = "tests/stand-in.zip"
+  alarm_email     = "security@example.com"
 }
 
 run "a_url_without_tls" {
@@ -461,15 +462,135 @@ run "a_schedule_in_another_account" {
   expect_failures = [aws_lambda_function.rotation]
 }
 
+run "nobody_by_omission" {
+  command = plan
+
+  variables {
+    alarm_email = ""
+  }
+
+  expect_failures = [aws_lambda_function.rotation]
+}
+
 run "an_address_and_a_topic" {
   command = plan
 
   variables {
-    alarm_email     = "security@example.com"
     alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:pager"
   }
 
   expect_failures = [aws_lambda_function.rotation]
+}
+
+run "tickets_without_pages" {
+  command = plan
+
+  variables {
+    alarm_email      = "none"
+    ticket_topic_arn = "arn:aws:sns:eu-west-1:123456789012:tickets"
+  }
+
+  expect_failures = [aws_lambda_function.rotation]
+}
+
+run "fips_with_an_endpoint" {
+  command = plan
+
+  variables {
+    environment = { AWS_USE_FIPS_ENDPOINT = "true", AWS_ENDPOINT_URL = "https://aws.acme.net" }
+  }
+
+  expect_failures = [aws_lambda_function.rotation]
+}
+
+run "a_variable_that_is_not_allowed" {
+  command = plan
+
+  variables {
+    environment = { GODEBUG = "http2debug=2" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "a_setting_with_a_variable_of_its_own" {
+  command = plan
+
+  variables {
+    environment = { PANTHER_API_URL = "https://api.acme.runpanther.net" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "an_endpoint_without_tls" {
+  command = plan
+
+  variables {
+    environment = { AWS_ENDPOINT_URL_SECRETS_MANAGER = "http://sm.acme.net" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "a_proxy_with_a_password" {
+  command = plan
+
+  variables {
+    environment = { HTTPS_PROXY = "https://user:password@proxy.acme.net" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "no_concurrency" {
+  command = plan
+
+  variables {
+    reserved_concurrency = 0
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
+run "a_log_key_by_alias" {
+  command = plan
+
+  variables {
+    log_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:alias/logs"
+  }
+
+  expect_failures = [var.log_kms_key_arn]
+}
+
+run "aws_s_own_key_of_the_topic" {
+  command = plan
+
+  variables {
+    topic_kms_key_arn = "alias/aws/sns"
+  }
+
+  expect_failures = [var.topic_kms_key_arn]
+}
+
+run "a_signing_profile" {
+  command = plan
+
+  variables {
+    code_signing_config_arn = "arn:aws:signer:eu-west-1:123456789012:/signing-profiles/acme"
+  }
+
+  expect_failures = [var.code_signing_config_arn]
+}
+
+run "a_runbook_with_an_anchor" {
+  command = plan
+
+  variables {
+    runbook_url = "https://wiki.acme.net/runbook#top"
+  }
+
+  expect_failures = [var.runbook_url]
 }
 
 # The edges of what is taken.

@@ -24,6 +24,7 @@ mock_provider "aws" {
 variables {
   panther_api_url = "acme.runpanther.net"
   lambda_zip      = "tests/stand-in.zip"
+  alarm_email     = "none"
 }
 
 run "least_privilege" {
@@ -42,6 +43,9 @@ run "least_privilege" {
       Condition = {
         StringEquals = {
           "secretsmanager:resource/AllowRotationLambdaArn" = "arn:aws-cn:lambda:cn-north-1:123456789012:function:panther-token-rotation"
+        }
+        ArnEquals = {
+          "lambda:SourceFunctionArn" = "arn:aws-cn:lambda:cn-north-1:123456789012:function:panther-token-rotation"
         }
       }
     }
@@ -71,7 +75,7 @@ run "least_privilege" {
     error_message = "There is a statement that no test knows."
   }
   assert {
-    condition     = length(aws_iam_role_policy.keys) == 0 && length(aws_iam_role_policy.vpc) == 0
+    condition     = length(aws_iam_role_policy.keys) == 0 && length(aws_iam_role_policy.vpc) == 0 && length(aws_lambda_permission.caller) == 0
     error_message = "The function may use keys or a VPC that nobody gave it."
   }
   assert {
@@ -212,5 +216,9 @@ run "across_accounts" {
   assert {
     condition     = aws_lambda_permission.secrets_manager.source_account == "210987654321"
     error_message = "Secrets Manager of the other account may not invoke the function."
+  }
+  assert {
+    condition     = one(aws_lambda_permission.caller[*].principal) == "210987654321" && aws_lambda_permission.caller[0].action == "lambda:InvokeFunction"
+    error_message = "Nobody of the other account may call RotateSecret: that requires lambda:InvokeFunction."
   }
 }

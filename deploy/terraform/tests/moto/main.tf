@@ -45,6 +45,13 @@ variable "settings" {
     subnet_ids               = optional(list(string))
     security_group_ids       = optional(list(string))
     function_name            = optional(string)
+    ticket_topic_arn         = optional(string)
+    reserved_concurrency     = optional(number)
+    code_signing_config_arn  = optional(string)
+    log_kms_key_arn          = optional(string)
+    topic_kms_key_arn        = optional(string)
+    tags                     = optional(map(string))
+    environment              = optional(map(string))
   })
   default = {}
 }
@@ -65,6 +72,7 @@ provider "aws" {
     logs           = var.endpoint
     secretsmanager = var.endpoint
     sns            = var.endpoint
+    sqs            = var.endpoint
     sts            = var.endpoint
   }
 }
@@ -89,6 +97,13 @@ module "rotation" {
   subnet_ids               = var.settings.subnet_ids
   security_group_ids       = var.settings.security_group_ids
   function_name            = var.settings.function_name
+  ticket_topic_arn         = var.settings.ticket_topic_arn
+  reserved_concurrency     = var.settings.reserved_concurrency
+  code_signing_config_arn  = var.settings.code_signing_config_arn
+  log_kms_key_arn          = var.settings.log_kms_key_arn
+  topic_kms_key_arn        = var.settings.topic_kms_key_arn
+  tags                     = var.settings.tags
+  environment              = var.settings.environment
 }
 
 output "rotation" {

@@ -11,9 +11,11 @@ from moto.awslambda.models import LambdaFunction
 from moto.core.config import default_user_config
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 from moto.server import main
+from moto.sqs.models import Queue
 
 get_configuration = LambdaFunction.get_configuration
 init = LambdaFunction.__init__
+queue_attributes = Queue.attributes.fget
 rotate_secret = SecretsManagerBackend.rotate_secret
 to_dict = FakeSecret.to_dict
 update_configuration = LambdaFunction.update_configuration
@@ -58,11 +60,17 @@ def to_dict_with_rules(self):
     return described
 
 
+def attributes_with_redrive(self):
+    allowed = getattr(self, "redrive_allow_policy", None)
+    return {**queue_attributes(self), **({"RedriveAllowPolicy": allowed} if allowed else {})}
+
+
 LambdaFunction.__init__ = init_with_logging
 LambdaFunction.update_configuration = update_with_logging
 LambdaFunction.get_configuration = configuration_with_logging
 SecretsManagerBackend.rotate_secret = rotate_secret_by_expression
 FakeSecret.to_dict = to_dict_with_rules
+Queue.attributes = property(attributes_with_redrive)
 default_user_config["lambda"]["use_docker"] = False
 
 main(["-H", "127.0.0.1", "-p", sys.argv[1]])
