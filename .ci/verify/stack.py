@@ -19,7 +19,7 @@ from samtranslator.yaml_helper import yaml_parse
 import checks
 from checks import same
 from emulator import emulated_account, resolved
-from text import check_text
+from text import check_cross_account, check_text
 
 ACCOUNT = "123456789012"
 NAME = "panther-token-rotation"
@@ -410,6 +410,8 @@ def main(template_file, zip_file):
             return body
 
         check_text(template())
+        with open(os.path.join(os.path.dirname(template_file), "deploy/cross-account.yaml"), encoding="utf-8") as f:
+            check_cross_account(yaml_parse(f), template()["Resources"])
         # Each in a region of its own, which is empty.
         first = check_function_alone(template, "eu-central-1")
         for region in ["us-gov-west-1", "cn-north-1"]:

@@ -6,6 +6,28 @@ import checks
 from checks import same
 
 
+def check_cross_account(body, function):
+    checks.of("deploy/cross-account.yaml")
+    allowed, = body["Resources"]["SecretPolicy"]["Properties"]["ResourcePolicy"]["Statement"]
+    rotates = function["FunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]
+    same("the secret's policy allows the function's role what its own policy does",
+         [allowed["Principal"], allowed["Action"]], [{"AWS": {"Ref": "FunctionRoleArn"}}, rotates["Action"]])
+    same("and cannot be public", body["Resources"]["SecretPolicy"]["Properties"]["BlockPublicPolicy"], True)
+    admin, use = body["Resources"]["Key"]["Properties"]["KeyPolicy"]["Statement"]
+    same("the key is this account's, and the role may use it for this secret, by way of Secrets Manager",
+         [admin["Action"], use["Principal"], use["Action"], use["Condition"]["StringEquals"]],
+         ["kms:*", {"AWS": {"Ref": "FunctionRoleArn"}}, ["kms:Decrypt", "kms:GenerateDataKey"],
+          {"kms:EncryptionContext:SecretARN": {"Ref": "SecretArn"}}])
+    same("deploying rotates nothing, and waits for the policy",
+         [body["Resources"]["Schedule"][k] for k in ["DependsOn", "Condition"]]
+         + [body["Resources"]["Schedule"]["Properties"]["RotateImmediatelyOnUpdate"]], ["SecretPolicy", "HasSchedule", False])
+    pattern = body["Resources"]["RotationFailedRule"]["Properties"]["EventPattern"]["detail"]
+    same("the rule watches the same events as the function's, of this secret",
+         [pattern["eventName"], [list(d.values())[0] for p in pattern["$or"] for d in p.values()]],
+         [function["RotationFailedRule"]["Properties"]["EventPattern"]["detail"]["eventName"], [[{"Ref": "SecretArn"}]] * 3])
+    same("whether somebody is notified is asked", "Default" in body["Parameters"]["AlarmTopicArn"], False)
+
+
 def check_text(body):
     checks.of("the template itself, in what no emulator does")
     resources = body["Resources"]

@@ -103,6 +103,26 @@ func TestTheDeploymentUsesTheseMetrics(t *testing.T) {
 	}
 }
 
+// TestNotificationsLeadToSectionsOfTheRunbook compares the anchors that
+// alarms and messages append to the runbook's address with its headings.
+func TestNotificationsLeadToSectionsOfTheRunbook(t *testing.T) {
+	sections := map[string]bool{}
+	for _, heading := range names(read(t, "deploy/docs/runbook.md"), `(?m)^#+ (.+)$`) {
+		sections[strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(strings.ToLower(heading))] = true
+	}
+	for _, file := range []string{"template.yaml", "deploy/terraform/alarms.tf"} {
+		anchors := names(read(t, file), `(?:\$\{(?:RunbookUrl|var\.runbook_url)\}#|anchor += ")([a-z-]+)`)
+		if len(anchors) < 6 {
+			t.Errorf("%s: only %d anchors were found, so the pattern of this test is out of date", file, len(anchors))
+		}
+		for _, anchor := range anchors {
+			if !sections[anchor] {
+				t.Errorf("%s leads to #%s, which is no section of the runbook", file, anchor)
+			}
+		}
+	}
+}
+
 func names(text, pattern string) (found []string) {
 	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
 		found = append(found, match[1])
