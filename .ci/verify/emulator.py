@@ -109,6 +109,14 @@ class Alarm(Resource):
         return cls(resource_name, Arn=f"arn:{get_partition(region_name)}:cloudwatch:{region_name}:{account_id}:alarm:{resource_name}")
 
 
+class Recorded(Resource):
+    """What only resolved knows."""
+
+    @classmethod
+    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **_):
+        return cls(resource_name)
+
+
 class RotationSchedule(Resource):
     @classmethod
     def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **_):
@@ -148,6 +156,8 @@ for kind, name_property, made_by in [
     ("AWS::CloudWatch::Alarm", "AlarmName", Alarm),
     ("AWS::SecretsManager::RotationSchedule", "", RotationSchedule),
     ("AWS::SNS::TopicPolicy", "", TopicPolicy),
+    ("AWS::Logs::MetricFilter", "", Recorded),
+    ("AWS::SQS::QueuePolicy", "", Recorded),
 ]:
     parsing.get_model_map()[kind] = made_by
     parsing.get_name_type_map()[kind] = name_property
