@@ -9,6 +9,7 @@ MODULE is a copy of deploy/terraform, since Terraform writes beside what it read
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -111,9 +112,10 @@ def check_function_alone(module, zip_file, url, region, partition):
              [["lambda:InvokeFunction", {"Service": "secretsmanager.amazonaws.com"},
                {"StringEquals": {"AWS:SourceAccount": ACCOUNT}}]])
         alarms = account.cloudwatch.describe_alarms()["MetricAlarms"]
-        same("an alarm for each kind that pages, and six more", sorted(a["AlarmName"].removeprefix(NAME + "-") for a in alarms), [
-            "NotStored", "NotYetWorking", "OutcomeUnknown", "Superseded", "TokenLost", "TokenRefused", "errors", "process-ended",
-            "seals-failed", "throttles", "tickets"])
+        with open("internal/rotation/kinds.go", encoding="utf-8") as f:
+            pages = re.findall(r"\{(\w+), Page,", f.read())
+        same("an alarm for each kind that pages, and five more", sorted(a["AlarmName"].removeprefix(NAME + "-") for a in alarms),
+             sorted([*pages, "errors", "process-ended", "seals-failed", "throttles", "tickets"]))
         same("that look at this function", [a["AlarmName"] for a in alarms
              if {"Name": "FunctionName", "Value": NAME} not in a["Dimensions"] and not a.get("Metrics")], [])
         same("and name the runbook", [a["AlarmName"] for a in alarms if "deploy/docs/runbook.md#" not in a["AlarmDescription"]], [])

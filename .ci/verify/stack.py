@@ -113,6 +113,8 @@ def check_function_alone(template, region):
         "RECOVERY_RECIPIENT": "", "LOG_LEVEL": "info"})
     group = stack.logs.describe_log_groups()["logGroups"][0]
     same("the log is kept for a year", group["retentionInDays"], 365)
+    same("and found by the function's name, also the log of an earlier stack",
+         [group["logGroupName"].rpartition("-")[0], len(group["logGroupName"].rpartition("-")[2])], [f"/aws/lambda/{NAME}", 8])
 
     statements = stack.statements()
     check_wildcards(statements)

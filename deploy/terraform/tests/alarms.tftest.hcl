@@ -46,22 +46,21 @@ variables {
 }
 
 run "alarms" {
+  # That local.pages has the kinds that page is a test of internal/metrics.
   assert {
     condition = {
       for name, alarm in aws_cloudwatch_metric_alarm.function :
       alarm.alarm_name => join(" ", concat([alarm.namespace, alarm.metric_name], [for key, value in alarm.dimensions : "${key}=${value}" if key != "FunctionName"]))
-      } == {
-      panther-token-rotation-NotStored      = "PantherTokenRotation TokensNotStored"
-      panther-token-rotation-OutcomeUnknown = "PantherTokenRotation RotationsFailed Kind=OutcomeUnknown"
-      panther-token-rotation-TokenLost      = "PantherTokenRotation RotationsFailed Kind=TokenLost"
-      panther-token-rotation-TokenRefused   = "PantherTokenRotation RotationsFailed Kind=TokenRefused"
-      panther-token-rotation-NotYetWorking  = "PantherTokenRotation RotationsFailed Kind=NotYetWorking"
-      panther-token-rotation-Superseded     = "PantherTokenRotation RotationsFailed Kind=Superseded"
-      panther-token-rotation-tickets        = "PantherTokenRotation RotationsFailed Severity=ticket"
-      panther-token-rotation-seals-failed   = "PantherTokenRotation SealsFailed"
-      panther-token-rotation-errors         = "AWS/Lambda Errors"
-      panther-token-rotation-throttles      = "AWS/Lambda Throttles"
-    }
+      } == merge(
+      { for kind in keys(local.pages) : "panther-token-rotation-${kind}" => "PantherTokenRotation RotationsFailed Kind=${kind}" },
+      {
+        panther-token-rotation-NotStored    = "PantherTokenRotation TokensNotStored"
+        panther-token-rotation-tickets      = "PantherTokenRotation RotationsFailed Severity=ticket"
+        panther-token-rotation-seals-failed = "PantherTokenRotation SealsFailed"
+        panther-token-rotation-errors       = "AWS/Lambda Errors"
+        panther-token-rotation-throttles    = "AWS/Lambda Throttles"
+      },
+    )
     error_message = "The alarms are not those of the contract."
   }
   assert {
@@ -194,7 +193,7 @@ run "two_topics" {
       for alarm in concat(values(aws_cloudwatch_metric_alarm.function), [aws_cloudwatch_metric_alarm.process_ended, aws_cloudwatch_metric_alarm.undelivered[0]]) :
       element(split(":", one(alarm.alarm_actions)), 5) => trimprefix(alarm.alarm_name, "panther-token-rotation-")...
       } == {
-      pager   = ["NotStored", "NotYetWorking", "OutcomeUnknown", "Superseded", "TokenLost", "TokenRefused", "throttles", "process-ended"]
+      pager   = concat(keys(local.pages), ["throttles", "process-ended"])
       tickets = ["errors", "seals-failed", "tickets", "undelivered"]
     }
     error_message = "A page is a ticket, or a ticket pages."
@@ -399,7 +398,7 @@ run "dashboard" {
     error_message = "The dashboard reads another log."
   }
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.function.dashboard_body).widgets[0].properties.alarms) == 11
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.function.dashboard_body).widgets[0].properties.alarms) == length(local.pages) + 5
     error_message = "The dashboard does not show each alarm."
   }
 }
