@@ -23,6 +23,11 @@ func TestSettingsAreDocumentedAndDeployed(t *testing.T) {
 		}
 		mustMatch(t, "README.md", readme, "(?m)^"+regexp.QuoteMeta("| `"+s.name+"` | "+s.meaning+" | "+shown+" |")+"$")
 
+		if s.name == "CHECK_SECRETS" { // from the parameters that name secrets, so that there is one list
+			mustMatch(t, "template.yaml", template, regexp.QuoteMeta(`CHECK_SECRETS: !If [ChecksDaily, !Join [",", [!Ref SecretId, !Join [",", !Ref FurtherSecretArns]]], ""]`))
+			mustMatch(t, "deploy/terraform/function.tf", module, `CHECK_SECRETS = join\(",", local\.watched_secrets\)`)
+			continue
+		}
 		parameter, variable := camelCase(s.name), strings.ToLower(s.name)
 		mustMatch(t, "template.yaml", template, s.name+`: !Ref `+parameter)
 		mustMatch(t, "deploy/terraform/function.tf", module, s.name+`\s+= var\.`+variable)

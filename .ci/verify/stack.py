@@ -109,8 +109,8 @@ def check_function_alone(template, region):
          [{"asked/LogFormat": "JSON", "asked/ApplicationLogLevel": "INFO", "asked/LogGroup": stack.resources["LogGroup"]},
           {"Mode": "Active"}])
     same("settings", function["Environment"]["Variables"], {
-        "PANTHER_API_URL": URL, "SECRET_TOKEN_KEY": "PANTHER_API_TOKEN", "PROPAGATION_TIMEOUT": "3m",
-        "RECOVERY_RECIPIENT": "", "LOG_LEVEL": "info"})
+        "PANTHER_API_URL": URL, "SECRET_TOKEN_KEY": "PANTHER_API_TOKEN", "SECRET_STANDBY_KEY": "", "PROPAGATION_TIMEOUT": "3m",
+        "RECOVERY_RECIPIENT": "", "LOG_LEVEL": "info", "CHECK_SECRETS": ""})
     group = stack.logs.describe_log_groups()["logGroups"][0]
     same("the log is kept for a year", group["retentionInDays"], 365)
     same("and found by the function's name, also the log of an earlier stack",
@@ -148,12 +148,13 @@ def check_function_alone(template, region):
     same("the dashboard is JSON and names no placeholder", "${" in json.dumps(dashboard), False)
     drawn = json.dumps(dashboard)
     same("and shows each metric",
-         [m for m in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored", "SealsFailed", "PropagationTime", "OutageTime", "Duration"]
+         [m for m in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored", "SealsFailed", "PropagationTime", "OutageTime", "ChecksCompleted", "ProblemsFound",
+                     "StandbysRefused", "Duration"]
           if m not in drawn], [])
     same("and each alarm", sorted(a.rsplit(":", 1)[-1].removeprefix(NAME + "-") for a in dashboard["widgets"][0]["properties"]["alarms"]),
          sorted(stack.alarms))
     same("commands that need a secret are not among the outputs", sorted(stack.outputs),
-         ["AddSecretCommand", "DashboardUrl", "FunctionArn", "FunctionRoleArn", "LogCommand", "LogGroupName"])
+         ["AddSecretCommand", "AddStandbyGuide", "DashboardUrl", "FunctionArn", "FunctionRoleArn", "LogCommand", "LogGroupName"])
     console = {"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
     same("the dashboard's URL", stack.outputs["DashboardUrl"],
          f"https://{region}.{console[stack.partition]}/cloudwatch/home?region={region}#dashboards/dashboard/{NAME}-{region}")
@@ -166,8 +167,8 @@ def check_alarms(stack):
     same("every alarm goes off at the first, and looks back 15 minutes, the longest invocation, and one more", [
         n for n, a in stack.alarms.items()
         if [a["EvaluationPeriods"], a["DatapointsToAlarm"], a["Threshold"], a["ComparisonOperator"], a["TreatMissingData"]]
-        != [16, 1, 1, "GreaterThanOrEqualToThreshold", "notBreaching"]
-        or {a.get("Period"), *(m.get("MetricStat", {}).get("Period") for m in a.get("Metrics", []))} - {None} != {60}], [])
+        != [16, 1, 1, "GreaterThanOrEqualToThreshold", "notBreaching"] and n != "heartbeat"
+        or n != "heartbeat" and {a.get("Period"), *(m.get("MetricStat", {}).get("Period") for m in a.get("Metrics", []))} - {None} != {60}], [])
     same("every description has the runbook's address and a section, and fits", [
         n for n, a in stack.alarms.items() if "deploy/docs/runbook.md#" not in a["AlarmDescription"] or len(a["AlarmDescription"]) > 1024], [])
     mine = {"Name": "FunctionName", "Value": name}
@@ -176,6 +177,9 @@ def check_alarms(stack):
         ("TokenLost", "PantherTokenRotation", "RotationsFailed", [mine, {"Name": "Kind", "Value": "TokenLost"}]),
         ("tickets", "PantherTokenRotation", "RotationsFailed", [mine, {"Name": "Severity", "Value": "ticket"}]),
         ("seals-failed", "PantherTokenRotation", "SealsFailed", [mine]),
+        *([("check", "PantherTokenRotation", "ProblemsFound", [mine, {"Name": "Severity", "Value": "page"}]),
+           ("check-tickets", "PantherTokenRotation", "ProblemsFound", [mine, {"Name": "Severity", "Value": "ticket"}]),
+           ("heartbeat", "PantherTokenRotation", "ChecksCompleted", [mine])] if "heartbeat" in stack.alarms else []),
         ("errors", "AWS/Lambda", "Errors", [mine]),
         ("throttles", "AWS/Lambda", "Throttles", [mine]),
     ]:
@@ -193,7 +197,7 @@ def check_alarms(stack):
                                      ("StepsFailed", '{ $.event = "step_failed" }')]}])
 
 
-TICKETS = ["errors", "seals-failed", "tickets", "undelivered"]
+TICKETS = ["check-tickets", "errors", "seals-failed", "standby", "tickets", "undelivered"]
 
 
 def check_notified(stack, pages, tickets):
@@ -249,7 +253,7 @@ def check_everything(template, region):
         template, region, "everything", SecretId="acme/panther", ScheduleExpression="cron(0 4 1 * ? *)",
         RotationWindow="3h", KmsKeyArns=key, AlarmEmail="security@example.com", FunctionName="rotate-panther",
         SubnetIds="subnet-1,subnet-2", SecurityGroupIds="sg-1", Architecture="x86_64", Timeout="300",
-        PropagationTimeout="4m", LogRetentionDays="731", FurtherSecretArns=further, SecretTokenKey="TOKEN",
+        PropagationTimeout="4m", LogRetentionDays="731", FurtherSecretArns=further, SecretTokenKey="TOKEN", SecretStandbyKey="SECOND",
         RecoveryRecipient="age1" + "q" * 58, LogLevel="debug", TicketTopicArn=f"arn:aws:sns:{region}:{ACCOUNT}:tickets",
         LogKmsKeyArn=key, TopicKmsKeyArn=key, ReservedConcurrency="5", HttpsProxy="http://proxy.acme.net:3128",
         CodeSigningConfigArn=f"arn:aws:lambda:{region}:{ACCOUNT}:code-signing-config:csc-0123456789abcdef0",
@@ -260,7 +264,8 @@ def check_everything(template, region):
     function = stack.function
     same("architecture and timeout", [function["Architectures"], function["Timeout"]], [["x86_64"], 300])
     same("settings", function["Environment"]["Variables"], {
-        "PANTHER_API_URL": URL, "SECRET_TOKEN_KEY": "TOKEN", "PROPAGATION_TIMEOUT": "4m",
+        "PANTHER_API_URL": URL, "SECRET_TOKEN_KEY": "TOKEN", "SECRET_STANDBY_KEY": "SECOND", "PROPAGATION_TIMEOUT": "4m",
+        "CHECK_SECRETS": "acme/panther," + further,
         "RECOVERY_RECIPIENT": "age1" + "q" * 58, "LOG_LEVEL": "debug", "HTTPS_PROXY": "http://proxy.acme.net:3128",
         "NO_PROXY": "169.254.169.254", "SSL_CERT_FILE": "/var/task/ca.pem", "AWS_ENDPOINT_URL": "https://aws.acme.net",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://sm.acme.net"})
@@ -282,6 +287,24 @@ def check_everything(template, region):
     same("for the function by its name",
          statements["RotateSecretsThatNameThisFunction"]["Condition"]["StringEquals"],
          {"secretsmanager:resource/AllowRotationLambdaArn": function["FunctionArn"]})
+    describe = statements["DescribeTheListedSecrets"]
+    same("the daily check may describe the listed secrets, whatever function they name",
+         [describe["Action"], describe["Resource"], describe.get("Condition")],
+         ["secretsmanager:DescribeSecret", [stack.arn("secretsmanager", "secret:acme/panther-??????"), further], None])
+    schedule = stack.resolved["CheckSchedule"]
+    same("and runs once a day, by an event that names no secret",
+         [schedule["ScheduleExpression"], schedule["FlexibleTimeWindow"], schedule["Target"]["Arn"], json.loads(schedule["Target"]["Input"])],
+         ["rate(1 day)", {"Mode": "OFF"}, function["FunctionArn"], {"Check": "secrets"}])
+    invoke = stack.resolved["CheckRole"]
+    same("the schedule of this account may invoke the function, and no more",
+         [invoke["AssumeRolePolicyDocument"]["Statement"][0]["Principal"], invoke["AssumeRolePolicyDocument"]["Statement"][0]["Condition"],
+          [[q["Action"], q["Resource"]] for p in invoke["Policies"] for q in p["PolicyDocument"]["Statement"]]],
+         [{"Service": "scheduler.amazonaws.com"}, {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+          [["lambda:InvokeFunction", function["FunctionArn"]]]])
+    heartbeat = stack.alarms["heartbeat"]
+    same("two days of silence page, and a new alarm does not",
+         [[heartbeat[k] for k in ["Period", "EvaluationPeriods", "TreatMissingData", "InsufficientDataActions"]]],
+         [[3600, 48, "missing", heartbeat["AlarmActions"]]])
     kms = statements["UseTheSecretsKeys"]
     same("the key, by way of Secrets Manager, for secrets only", [kms["Action"], kms["Resource"], kms["Condition"]], [
         ["kms:Decrypt", "kms:GenerateDataKey"], [key],

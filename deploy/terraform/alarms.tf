@@ -19,6 +19,7 @@ locals {
     TokenLost      = "Panther rotated the token, but the answer with the new token never arrived. Readers have no working token."
     TokenRefused   = "Panther refuses the AWSCURRENT token, and no version holds a replacement. Readers have no working token."
     NotYetWorking  = "The new token does not work yet, and the old one is not known to work. Keep AWSPENDING."
+    StaleSave      = "A value with the replaced token was put as AWSCURRENT during a rotation. Readers have no working token. Rotate the secret again, now."
     Superseded     = "The token in AWSPENDING is dead, and another version holds the living one. Rotate the secret again."
   }
 
@@ -65,6 +66,16 @@ locals {
         anchor     = "restore-a-sealed-token"
         pattern    = "{ $.event = \"seal_failed\" }"
       }
+      # With two tokens in turn: the standby is dead or lost. The kinds StandbyRefused and StandbyLost are tickets as well.
+      standby = {
+        severity   = "ticket"
+        namespace  = "PantherTokenRotation"
+        metric     = "StandbysRefused"
+        dimensions = local.function_dimension
+        text       = "The standby token of a secret is dead. Readers are not affected, but the next rotation cannot start. Put a new standby."
+        anchor     = "standbyrefused"
+        pattern    = "{ $.event = \"standby_refused\" }"
+      }
       # Counts every failed invocation, whatever its kind, and needs no log. The other alarms need one.
       errors = {
         severity   = "ticket"
@@ -74,6 +85,29 @@ locals {
         text       = "An invocation failed. Another alarm tells the kind. If there is none, look at the log."
         anchor     = "the-three-commands-you-need"
         pattern    = "{ $.event = \"step_failed\" }"
+      }
+    },
+    # Each kind has an alarm of its own, though both are tickets.
+    {
+      for kind in ["StandbyRefused", "StandbyLost"] : kind => {
+        severity   = "ticket"
+        namespace  = "PantherTokenRotation"
+        metric     = "RotationsFailed"
+        dimensions = merge(local.function_dimension, { Kind = kind })
+        text       = "The standby token of a secret is dead or lost. Readers are not affected. Put a new standby."
+        anchor     = lower(kind)
+        pattern    = "{ $.kind = \"${kind}\" }"
+      }
+    },
+    {
+      for name, severity in local.checks_daily ? { check = "page", check-tickets = "ticket" } : {} : name => {
+        severity                                         = severity
+        namespace                                        = "PantherTokenRotation"
+        metric                                           = "ProblemsFound"
+        dimensions                                       = merge(local.function_dimension, { Severity = severity })
+        text                                             = severity == "page" ? "The daily check found a problem that readers notice, or soon will." : "The daily check found a problem. Act in working hours."
+        anchor                                           = "the-daily-check"
+        pattern                                          = "{ $.event = \"problem_found\" }"
       }
     },
   )

@@ -1,7 +1,10 @@
 locals {
   # One metric of the function's own, by its name.
   metric = {
-    for name in ["RotationsSucceeded", "RotationsFailed", "TokensNotStored", "SealsFailed", "PropagationTime", "OutageTime"] :
+    for name in [
+      "RotationsSucceeded", "RotationsFailed", "TokensNotStored", "SealsFailed", "PropagationTime", "OutageTime",
+      "ChecksCompleted", "SecretsChecked", "ProblemsFound", "StandbysRefused",
+    ] :
     name => ["PantherTokenRotation", name, "FunctionName", var.function_name]
   }
 
@@ -19,7 +22,7 @@ resource "aws_cloudwatch_dashboard" "function" {
         type = "alarm", x = 0, y = 0, width = 24, height = 4
         properties = {
           title  = "Alarms"
-          alarms = concat([for alarm in aws_cloudwatch_metric_alarm.function : alarm.arn], [aws_cloudwatch_metric_alarm.process_ended.arn])
+          alarms = concat([for alarm in aws_cloudwatch_metric_alarm.function : alarm.arn], [aws_cloudwatch_metric_alarm.process_ended.arn], aws_cloudwatch_metric_alarm.heartbeat[*].arn)
         }
       },
       {
@@ -93,16 +96,32 @@ resource "aws_cloudwatch_dashboard" "function" {
         }
       },
       {
-        type = "log", x = 0, y = 16, width = 24, height = 6
+        type = "metric", x = 0, y = 16, width = 24, height = 4
+        properties = {
+          title  = "Daily checks, and problems they found"
+          region = local.region
+          view   = "bar"
+          stat   = "Sum"
+          period = 86400
+          metrics = [
+            concat(local.metric.ChecksCompleted, [{ label = "checks of every secret", color = "#2ca02c" }]),
+            concat(local.metric.SecretsChecked, [{ label = "secrets checked" }]),
+            concat(local.metric.ProblemsFound, [{ label = "problems", color = "#d62728" }]),
+            concat(local.metric.StandbysRefused, [{ label = "dead standby tokens", color = "#9467bd" }]),
+          ]
+        }
+      },
+      {
+        type = "log", x = 0, y = 20, width = 24, height = 6
         properties = {
           title  = "Last rotations"
           region = local.region
           view   = "table"
-          query  = "${local.log_source} | filter event = \"current_moved\" | fields @timestamp, secret, version, since_switch_ms | sort @timestamp desc | limit 20"
+          query  = "${local.log_source} | filter event = \"current_moved\" | fields @timestamp, secret, version, outage_ms | sort @timestamp desc | limit 20"
         }
       },
       {
-        type = "log", x = 0, y = 22, width = 24, height = 6
+        type = "log", x = 0, y = 26, width = 24, height = 6
         properties = {
           title  = "Last failures"
           region = local.region

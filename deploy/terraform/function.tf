@@ -42,6 +42,9 @@ resource "aws_lambda_function" "rotation" {
         LOG_LEVEL           = var.log_level
       },
       var.recovery_recipient == "" ? {} : { RECOVERY_RECIPIENT = var.recovery_recipient },
+      var.secret_standby_key == "" ? {} : { SECRET_STANDBY_KEY = var.secret_standby_key },
+      # The same secrets as in the schedule and the rule. An event cannot name others.
+      local.checks_daily ? { CHECK_SECRETS = join(",", local.watched_secrets) } : {},
       var.environment,
     )
   }

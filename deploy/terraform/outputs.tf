@@ -50,6 +50,11 @@ output "check_command" {
   value       = var.secret_id == "" ? null : "${format(local.secrets_manager, "describe-secret")} '${var.secret_id}' --query '[RotationEnabled, LastRotatedDate, NextRotationDate, VersionIdsToStages]'"
 }
 
+output "add_standby_guide" {
+  description = "How to add a second API token to a secret, so that no reader notices a rotation."
+  value       = "${var.runbook_url}#from-one-token-to-two-and-back"
+}
+
 output "roll_back_command" {
   description = "Stops rotating the secret and leaves its token as it is. Not while AWSPENDING is on a version of its own. See Roll back in deploy/docs/runbook.md. null without secret_id."
   value       = var.secret_id == "" ? null : "${format(local.secrets_manager, "cancel-rotate-secret")} '${var.secret_id}'"

@@ -23,7 +23,7 @@ resource "aws_iam_role_policy" "rotation" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       # Secrets whose rotation names this function, so that adding a secret changes no policy. The second condition denies
       # another function that was given this role. Lambda sets the key for calls of the function's code:
       # https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
@@ -43,6 +43,16 @@ resource "aws_iam_role_policy" "rotation" {
           ArnEquals    = { "lambda:SourceFunctionArn" = local.function_arn }
         }
       },
+      # The daily check must see that a secret names another function by now. Under the condition above, that would show
+      # as AccessDenied alone. This reads no value.
+      ], !local.checks_daily ? [] : [
+      {
+        Sid      = "DescribeTheListedSecrets"
+        Effect   = "Allow"
+        Action   = "secretsmanager:DescribeSecret"
+        Resource = local.watched_secrets
+      },
+      ], [
       # The function's own log, and nobody else's.
       {
         Sid    = "WriteItsLog"
@@ -64,7 +74,7 @@ resource "aws_iam_role_policy" "rotation" {
         Resource  = "*"
         Condition = { StringEquals = { "aws:RequestedRegion" = local.region } }
       },
-    ]
+    ])
   })
 }
 

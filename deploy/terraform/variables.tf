@@ -34,6 +34,18 @@ variable "secret_token_key" {
   }
 }
 
+variable "secret_standby_key" {
+  description = "Key of the standby token, in a secret with two tokens. Empty means the key of the token followed by _STANDBY. A secret without this key has one token."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = length(var.secret_standby_key) <= 256
+    error_message = "secret_standby_key must have at most 256 characters."
+  }
+}
+
 # When to rotate
 
 variable "schedule_expression" {
@@ -68,6 +80,13 @@ variable "rotate_immediately" {
 }
 
 # Who is told when something is wrong
+
+variable "daily_check" {
+  description = "Check the secrets that the variables name once a day, and alarm on problems and on a check that is missing. Without a secret there is no check."
+  type        = bool
+  default     = true
+  nullable    = false
+}
 
 variable "alarm_email" {
   description = "Creates an SNS topic that sends alarms to this address, which has to be confirmed. Empty if you give alarm_topic_arn, none if nobody is to be notified."

@@ -24,6 +24,10 @@ const (
 	SealsFailed        = "SealsFailed"        // a new value was stored without a sealed copy in the log
 	PropagationTime    = "PropagationTime"    // how long testSecret waited for the new token to work
 	OutageTime         = "OutageTime"         // from Panther's switch to AWSCURRENT on the new token
+	StandbysRefused    = "StandbysRefused"    // Panther refuses the token that became the standby
+	ProblemsFound      = "ProblemsFound"      // by the daily check, by Severity, and by Secret and Kind
+	SecretsChecked     = "SecretsChecked"     // the daily check looked at a secret, by Secret
+	ChecksCompleted    = "ChecksCompleted"    // the daily check looked at every secret: the heartbeat
 )
 
 // Meter writes measurements, a line each.
@@ -57,7 +61,8 @@ type metadata struct {
 // Measure writes one measurement. Every metric has the dimension FunctionName,
 // and failures also FunctionName with Severity, with Kind, and with Step and
 // Kind: alarms need exact dimensions. The secret's ARN is a property for log
-// queries. As a dimension it would add billed metrics for each secret.
+// queries. As a dimension it would add billed metrics for each secret, so that
+// only the daily check's metrics have it, of the secrets that it names.
 //
 // Lambda drops lines below its application log level, and takes a line without
 // level and timestamp for INFO. So measurements of failures are at ERROR, which
@@ -101,6 +106,24 @@ func (m *Meter) Measure(measured rotation.Measurement) {
 	case rotation.SealFailed:
 		count(SealsFailed)
 		line["level"] = slog.LevelError.String()
+	case rotation.StandbyDead:
+		count(StandbysRefused)
+		line["level"] = slog.LevelError.String()
+	case rotation.Checked:
+		count(SecretsChecked)
+		line["level"] = slog.LevelError.String() // no log level may drop a heartbeat
+		line["Secret"] = measured.SecretARN
+		d.Dimensions = append(d.Dimensions, []string{"FunctionName", "Secret"})
+	case rotation.AllChecked:
+		count(ChecksCompleted)
+		line["level"] = slog.LevelError.String()
+	case rotation.ProblemFound:
+		count(ProblemsFound)
+		line["level"] = slog.LevelError.String()
+		line["Secret"] = measured.SecretARN
+		line["Kind"] = string(measured.Kind)
+		line["Severity"] = string(severity(measured.Kind))
+		d.Dimensions = append(d.Dimensions, []string{"FunctionName", "Severity"}, []string{"FunctionName", "Secret", "Kind"})
 	}
 	line["_aws"] = metadata{now.UnixMilli(), []directive{d}}
 

@@ -69,6 +69,30 @@ var cases = map[string]struct {
 		[][]string{{"FunctionName"}},
 		map[string]string{"FunctionName": "rotator", "SecretArn": arn, "Step": "createSecret", "level": "ERROR"},
 	},
+	"the standby is dead": {
+		rotation.Measurement{Event: rotation.StandbyDead, SecretARN: arn, Step: rotation.TestSecret},
+		map[string]float64{"StandbysRefused": 1},
+		[][]string{{"FunctionName"}},
+		map[string]string{"FunctionName": "rotator", "SecretArn": arn, "Step": "testSecret", "level": "ERROR"},
+	},
+	"a problem of the daily check": {
+		rotation.Measurement{Event: rotation.ProblemFound, SecretARN: "acme/panther", Kind: rotation.RotationDisabled},
+		map[string]float64{"ProblemsFound": 1},
+		[][]string{{"FunctionName"}, {"FunctionName", "Severity"}, {"FunctionName", "Secret", "Kind"}},
+		map[string]string{"FunctionName": "rotator", "SecretArn": "acme/panther", "Secret": "acme/panther", "Step": "unknown", "Kind": "RotationDisabled", "Severity": "ticket", "level": "ERROR"},
+	},
+	"a heartbeat": {
+		rotation.Measurement{Event: rotation.Checked, SecretARN: "acme/panther"},
+		map[string]float64{"SecretsChecked": 1},
+		[][]string{{"FunctionName"}, {"FunctionName", "Secret"}},
+		map[string]string{"FunctionName": "rotator", "SecretArn": "acme/panther", "Secret": "acme/panther", "Step": "unknown", "level": "ERROR"},
+	},
+	"the heartbeat of all": {
+		rotation.Measurement{Event: rotation.AllChecked},
+		map[string]float64{"ChecksCompleted": 1},
+		[][]string{{"FunctionName"}},
+		map[string]string{"FunctionName": "rotator", "SecretArn": "", "Step": "unknown", "level": "ERROR"},
+	},
 	"failed with a kind that is not in the table": {
 		rotation.Measurement{Event: rotation.Failed, SecretARN: arn, Step: rotation.CreateSecret, Kind: "New"},
 		map[string]float64{"RotationsFailed": 1},
