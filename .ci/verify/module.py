@@ -114,8 +114,8 @@ def check_function_alone(module, zip_file, url, region, partition):
         alarms = account.cloudwatch.describe_alarms()["MetricAlarms"]
         with open("internal/rotation/kinds.go", encoding="utf-8") as f:
             pages = re.findall(r"\{(\w+), Page,", f.read())
-        same("an alarm for each kind that pages, and five more", sorted(a["AlarmName"].removeprefix(NAME + "-") for a in alarms),
-             sorted([*pages, "errors", "process-ended", "seals-failed", "throttles", "tickets"]))
+        same("an alarm for each kind that pages, and eight more", sorted(a["AlarmName"].removeprefix(NAME + "-") for a in alarms),
+             sorted([*pages, "StandbyLost", "StandbyRefused", "errors", "process-ended", "seals-failed", "standby", "throttles", "tickets"]))
         same("that look at this function", [a["AlarmName"] for a in alarms
              if {"Name": "FunctionName", "Value": NAME} not in a["Dimensions"] and not a.get("Metrics")], [])
         same("and name the runbook", [a["AlarmName"] for a in alarms if "deploy/docs/runbook.md#" not in a["AlarmDescription"]], [])

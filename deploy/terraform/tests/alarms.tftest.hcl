@@ -57,8 +57,12 @@ run "alarms" {
         panther-token-rotation-NotStored    = "PantherTokenRotation TokensNotStored"
         panther-token-rotation-tickets      = "PantherTokenRotation RotationsFailed Severity=ticket"
         panther-token-rotation-seals-failed = "PantherTokenRotation SealsFailed"
+        panther-token-rotation-standby      = "PantherTokenRotation StandbysRefused"
         panther-token-rotation-errors       = "AWS/Lambda Errors"
         panther-token-rotation-throttles    = "AWS/Lambda Throttles"
+
+        panther-token-rotation-StandbyRefused = "PantherTokenRotation RotationsFailed Kind=StandbyRefused"
+        panther-token-rotation-StandbyLost    = "PantherTokenRotation RotationsFailed Kind=StandbyLost"
       },
     )
     error_message = "The alarms are not those of the contract."
@@ -194,7 +198,7 @@ run "two_topics" {
       element(split(":", one(alarm.alarm_actions)), 5) => trimprefix(alarm.alarm_name, "panther-token-rotation-")...
       } == {
       pager   = concat(keys(local.pages), ["throttles", "process-ended"])
-      tickets = ["errors", "seals-failed", "tickets", "undelivered"]
+      tickets = ["StandbyLost", "StandbyRefused", "errors", "seals-failed", "standby", "tickets", "undelivered"]
     }
     error_message = "A page is a ticket, or a ticket pages."
   }
@@ -382,6 +386,7 @@ run "dashboard" {
       "How long a new token took to work",
       "How long readers had a dead token",
       "The longest step, beside the timeout",
+      "Daily checks, and problems they found",
       "Last rotations",
       "Last failures",
     ]
@@ -398,7 +403,7 @@ run "dashboard" {
     error_message = "The dashboard reads another log."
   }
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.function.dashboard_body).widgets[0].properties.alarms) == length(local.pages) + 5
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.function.dashboard_body).widgets[0].properties.alarms) == length(local.pages) + 8
     error_message = "The dashboard does not show each alarm."
   }
 }

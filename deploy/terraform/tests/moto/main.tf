@@ -70,6 +70,7 @@ provider "aws" {
     iam            = var.endpoint
     lambda         = var.endpoint
     logs           = var.endpoint
+    scheduler      = var.endpoint
     secretsmanager = var.endpoint
     sns            = var.endpoint
     sqs            = var.endpoint
