@@ -255,7 +255,7 @@ def check_everything(template, region):
         SubnetIds="subnet-1,subnet-2", SecurityGroupIds="sg-1", Architecture="x86_64", Timeout="300",
         PropagationTimeout="4m", LogRetentionDays="731", FurtherSecretArns=further, SecretTokenKey="TOKEN", SecretStandbyKey="SECOND",
         RecoveryRecipient="age1" + "q" * 58, LogLevel="debug", TicketTopicArn=f"arn:aws:sns:{region}:{ACCOUNT}:tickets",
-        LogKmsKeyArn=key, TopicKmsKeyArn=key, ReservedConcurrency="5", HttpsProxy="http://proxy.acme.net:3128",
+        LogKmsKeyArn=key, TopicKmsKeyArn=key, ReservedConcurrency="5", HttpsProxy="http://egress.acme.net:3128",
         CodeSigningConfigArn=f"arn:aws:lambda:{region}:{ACCOUNT}:code-signing-config:csc-0123456789abcdef0",
         NoProxy="169.254.169.254", SslCertFile="/var/task/ca.pem", AwsEndpointUrl="https://aws.acme.net",
         AwsEndpointUrlSecretsManager="https://sm.acme.net",
@@ -266,7 +266,7 @@ def check_everything(template, region):
     same("settings", function["Environment"]["Variables"], {
         "PANTHER_API_URL": URL, "SECRET_TOKEN_KEY": "TOKEN", "SECRET_STANDBY_KEY": "SECOND", "PROPAGATION_TIMEOUT": "4m",
         "CHECK_SECRETS": "acme/panther," + further,
-        "RECOVERY_RECIPIENT": "age1" + "q" * 58, "LOG_LEVEL": "debug", "HTTPS_PROXY": "http://proxy.acme.net:3128",
+        "RECOVERY_RECIPIENT": "age1" + "q" * 58, "LOG_LEVEL": "debug", "HTTPS_PROXY": "http://egress.acme.net:3128",
         "NO_PROXY": "169.254.169.254", "SSL_CERT_FILE": "/var/task/ca.pem", "AWS_ENDPOINT_URL": "https://aws.acme.net",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://sm.acme.net"})
     same("Lambda keeps the debug lines that the function writes",

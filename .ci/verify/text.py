@@ -52,7 +52,7 @@ def check_text(body):
          ["", "age1" + "q" * 58, "age1pq1" + "q" * 1952],
          ["age1qqq", "AGE-SECRET-KEY-1" + "Q" * 58, "ssh-ed25519 AAAA"]),
         ("AlarmEmail", ["", "none", "a@example.com"], ["a", "nobody"]),
-        ("HttpsProxy", ["", "http://proxy.acme.net:3128"], ["https://user:password@proxy.acme.net", "proxy"]),
+        ("HttpsProxy", ["", "http://egress.acme.net:3128"], ["https://user:password@egress.acme.net", "proxy"]),
         ("AwsEndpointUrl", ["", "https://vpce-1.secretsmanager.eu-west-1.vpce.amazonaws.com"], ["http://example.com"]),
         ("ReservedConcurrency", ["", "1", "10"], ["0", "-1"]),
         ("SecretId", ["", "acme/panther"], ["acme panther"]),

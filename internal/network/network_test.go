@@ -68,7 +68,7 @@ func TestFailuresOfTheNetworkAreToldApart(t *testing.T) {
 		"proxy, 407":          {"https://sm.invalid", proxyThatSays(407), "the proxy refused the connection (HTTP status 407)"},
 		"proxy, 502":          {"https://sm.invalid", proxyThatSays(502), "the proxy refused the connection (HTTP status 502)"},
 		"proxy is down":       {"https://sm.invalid", closed.URL, "the proxy's host refused the connection"},
-		"no such proxy":       {"https://sm.invalid", "http://proxy.invalid:3128", "the proxy's host name could not be resolved"},
+		"no such proxy":       {"https://sm.invalid", "http://egress.invalid:3128", "the proxy's host name could not be resolved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := network.Describe(failure(t, tc.target, tc.proxy), "otherwise")

@@ -235,7 +235,7 @@ run "hardened" {
     topic_kms_key_arn       = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
     alarm_email             = "security@example.com"
     tags                    = { owner = "security" }
-    environment             = { HTTPS_PROXY = "http://proxy.acme.net:3128", AWS_USE_FIPS_ENDPOINT = "true" }
+    environment             = { HTTPS_PROXY = "http://egress.acme.net:3128", AWS_USE_FIPS_ENDPOINT = "true" }
   }
 
   assert {
@@ -264,7 +264,7 @@ run "hardened" {
       SECRET_TOKEN_KEY      = "PANTHER_API_TOKEN"
       PROPAGATION_TIMEOUT   = "3m"
       LOG_LEVEL             = "info"
-      HTTPS_PROXY           = "http://proxy.acme.net:3128"
+      HTTPS_PROXY           = "http://egress.acme.net:3128"
       AWS_USE_FIPS_ENDPOINT = "true"
     })
     error_message = "Further variables were lost on their way to the function."

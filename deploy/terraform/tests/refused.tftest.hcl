@@ -537,7 +537,7 @@ run "a_proxy_with_a_password" {
   command = plan
 
   variables {
-    environment = { HTTPS_PROXY = "https://user:password@proxy.acme.net" }
+    environment = { HTTPS_PROXY = "https://user:password@egress.acme.net" }
   }
 
   expect_failures = [var.environment]

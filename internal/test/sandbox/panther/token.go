@@ -32,7 +32,7 @@ type apiToken struct {
 	createdAt time.Time
 	rotatedAt time.Time // zero: never
 	expiresAt *time.Time
-	values    []*value  // oldest first
+	values    []*value // oldest first
 }
 
 type value struct {
