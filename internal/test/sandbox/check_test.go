@@ -21,11 +21,11 @@ import (
 )
 
 // checkedAccount has a secret with two tokens that the daily check looks at, and
-// a proxy that can change what DescribeSecret says.
+// a proxy that can change what Secrets Manager says.
 type checkedAccount struct {
 	*account
 	active, standby string
-	described       atomic.Pointer[func(map[string]any)]
+	changed         atomic.Pointer[func(map[string]any)]
 	pantherDown     atomic.Bool
 }
 
@@ -43,7 +43,7 @@ func openChecked(t *testing.T) *checkedAccount {
 		}
 		defer response.Body.Close()
 		answer, _ := io.ReadAll(response.Body)
-		if change := c.described.Load(); change != nil && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".DescribeSecret") {
+		if change := c.changed.Load(); change != nil {
 			var d map[string]any
 			_ = json.Unmarshal(answer, &d)
 			(*change)(d)
@@ -112,7 +112,14 @@ func TestTheDailyCheckFindsEachProblem(t *testing.T) {
 	t.Parallel()
 	type account = *checkedAccount
 	describe := func(change func(map[string]any)) func(*testing.T, account) {
-		return func(_ *testing.T, c account) { c.described.Store(&change) }
+		return func(_ *testing.T, c account) {
+			only := func(answer map[string]any) {
+				if answer["RotationLambdaARN"] != nil {
+					change(answer)
+				}
+			}
+			c.changed.Store(&only)
+		}
 	}
 	must := func(t *testing.T, err error) {
 		t.Helper()
@@ -142,6 +149,18 @@ func TestTheDailyCheckFindsEachProblem(t *testing.T) {
 			_, err := c.client.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &c.secret, SecretString: aws.String("[]")})
 			must(t, err)
 		}, "SecretUnusable"},
+		"Panther is unreachable": {func(_ *testing.T, c account) { c.pantherDown.Store(true) }, "PantherUnavailable"},
+		"a rotation is stuck": {func(t *testing.T, c account) {
+			_, err := c.client.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &c.secret, SecretString: aws.String("x"), VersionStages: []string{"AWSPENDING"}})
+			must(t, err)
+			old := func(answer map[string]any) {
+				versions, _ := answer["Versions"].([]any)
+				for _, v := range versions {
+					v.(map[string]any)["CreatedDate"] = time.Now().Add(-25 * time.Hour).Unix()
+				}
+			}
+			c.changed.Store(&old)
+		}, "RotationStuck"},
 		"a rotation is under way": {func(t *testing.T, c account) {
 			_, err := c.client.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &c.secret, SecretString: aws.String("x"), VersionStages: []string{"AWSPENDING"}})
 			must(t, err)
