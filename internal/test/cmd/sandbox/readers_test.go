@@ -75,16 +75,16 @@ func client(t *testing.T, path string, settings ...string) *exec.Cmd {
 // whileRotating has a client connect with AWSCURRENT's token before and after a
 // rotation, and with the dead one.
 func whileRotating(t *testing.T, connect func(t *testing.T, api, token string) (works bool, said string)) {
-	const secret = "acme/panther"
+	const secret = "acme/panther-scheduled" // with one token, so that the one before is dead afterwards
 	p := startProgram(t, "-speed", "1", "-propagation", "0")
 	api := regexp.MustCompile(`Panther is at (\S+)`).FindStringSubmatch(p.stdout.String())[1]
 	var created, rotated versionAnswer
-	p.aws.answers(t, &created, versionMembers, p.printed["create-secret"]...)
+	p.aws.answers(t, &created, versionMembers, p.printed["create-secret scheduled"]...)
 	before, _ := p.aws.token(t, secret)
 	if works, said := connect(t, api, before); !works {
 		t.Fatalf("refused before the rotation:\n%s", said)
 	}
-	p.aws.answers(t, &rotated, versionMembers, p.printed["rotate-secret"]...)
+	p.aws.answers(t, &rotated, versionMembers, p.printed["rotate-secret scheduled"]...)
 	p.aws.awaitCurrent(t, secret, rotated.VersionId)
 	after, _ := p.aws.token(t, secret)
 	if works, said := connect(t, api, after); !works || after == before {
