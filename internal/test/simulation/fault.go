@@ -1,101 +1,184 @@
 package simulation
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"panther-token-rotation/internal/rotation"
 )
 
-// Fault is something that goes wrong at one call to the outside.
-type Fault int
-
-const (
-	none Fault = iota
-	// ErrorBefore: the call fails and has no effect.
-	ErrorBefore
-	// ErrorAfter: the call takes effect, but its answer is an error.
-	ErrorAfter
-	// Throttle: the call is turned away, by an answer that says so.
-	Throttle
-	// HangBefore and HangAfter: no answer comes until the caller gives up;
-	// before or after the effect.
-	HangBefore
-	HangAfter
-	// CrashBefore and CrashAfter: the process dies in the call.
-	CrashBefore
-	CrashAfter
-	// SlowAnswer: the call succeeds, after 40 s.
-	SlowAnswer
-	// Misconfigured: something that is not Panther's API answers.
-	Misconfigured
-	// Refuse: Panther, or a gateway before it, says 403 for no reason.
-	Refuse
-	// Unreachable: no connection to Panther.
-	Unreachable
-	// SlowPropagation: the new token takes ten minutes to work.
-	SlowPropagation
-	// LaggingRead: a read does not see the value that was stored.
-	LaggingRead
-	// SecondBefore and SecondAfter: a second invocation of the same step runs,
-	// from beginning to end, while this call is on its way or its answer is.
-	SecondBefore
-	SecondAfter
-	// OvertakenBefore and OvertakenAfter: Secrets Manager has given up on this
-	// invocation and runs the whole rotation again meanwhile.
-	OvertakenBefore
-	OvertakenAfter
-	// StoreOutage: Secrets Manager fails from here on for ten minutes.
-	StoreOutage
-	// PutsDenied: somebody takes the permission to write away for two hours,
-	// and with it the effect of this write.
-	PutsDenied
-	// PantherOutage: Panther cannot be reached for ten minutes.
-	PantherOutage
-	// ReplacedByHand: somebody puts a token made in the console.
-	ReplacedByHand
-	// CancelledByHand: somebody takes AWSPENDING off.
-	CancelledByHand
-	// OtherSecret: the function's other secrets are rotated meanwhile.
-	OtherSecret
-
-	// faultCount comes last: add faults above it.
-	faultCount
-)
-
-var faultNames = [faultCount]string{
-	none:            "none",
-	ErrorBefore:     "error before the effect",
-	ErrorAfter:      "error after the effect",
-	Throttle:        "throttled",
-	HangBefore:      "hang before the effect",
-	HangAfter:       "hang after the effect",
-	CrashBefore:     "crash before the effect",
-	CrashAfter:      "crash after the effect",
-	SlowAnswer:      "success after 40 s",
-	Misconfigured:   "no API there",
-	Refuse:          "refused for no reason",
-	Unreachable:     "no connection",
-	SlowPropagation: "slow propagation",
-	LaggingRead:     "lagging read",
-	SecondBefore:    "a second invocation before the effect",
-	SecondAfter:     "a second invocation after the effect",
-	OvertakenBefore: "overtaken before the effect",
-	OvertakenAfter:  "overtaken after the effect",
-	StoreOutage:     "Secrets Manager down for 10 min",
-	PutsDenied:      "writes denied for 2 h",
-	PantherOutage:   "Panther down for 10 min",
-	ReplacedByHand:  "token replaced by hand",
-	CancelledByHand: "AWSPENDING taken off by hand",
-	OtherSecret:     "another secret is rotated meanwhile",
+// fault is something that goes wrong at one call to the outside.
+type fault struct {
+	name string
+	// strikes reports whether the fault means anything at such a call.
+	strikes func(w *world, k callKind) bool
+	// do makes the call with the fault and returns its error.
+	do func(c *call) error
 }
 
-func (f Fault) String() string { return faultNames[f] }
+// faults is every fault that is explored. To add one, add a row.
+var faults = []*fault{
+	{"error before the effect", anyCall, func(c *call) error { return c.failure() }},
+	{"error after the effect", writes, func(c *call) error { _ = c.run(); return c.failure() }},
+	{"error, and the effect 20 s later", writes, func(c *call) error { c.runLater(20 * time.Second); return c.failure() }},
+	{"hang before the effect", anyCall, func(c *call) error { return c.hang() }},
+	{"hang after the effect", writes, func(c *call) error { _ = c.run(); return c.hang() }},
+	{"crash before the effect", anyCall, func(c *call) error { return c.crash() }},
+	{"crash after the effect", writes, func(c *call) error { _ = c.run(); return c.crash() }},
+
+	{"throttled", panther, func(*call) error {
+		return &rotation.AnswerError{Answer: rotation.Throttled, RetryAfter: 2 * time.Second, Summary: "HTTP status 429"}
+	}},
+	{"no API there", panther, func(*call) error {
+		return &rotation.AnswerError{Answer: rotation.Misconfigured, Summary: "HTTP status 404"}
+	}},
+	{"refused for no reason", panther, func(*call) error { return errRefused }},
+	{"no connection", panther, func(*call) error { return errUnreachable }},
+	{"success after 40 s", is(callRotate), func(c *call) error {
+		c.inv.heldUp = true
+		err := c.run()
+		time.Sleep(40 * time.Second)
+		return cmp.Or(c.ended(c.ctx), err)
+	}},
+	{"slow propagation", is(callRotate), func(c *call) error { c.world.slow = true; return c.run() }},
+	{"the sealer fails", sealed, func(c *call) error { c.world.sealer = sealerFails; return c.run() }},
+	{"the sealer panics", sealed, func(c *call) error { c.world.sealer = sealerPanics; return c.run() }},
+
+	{"lagging read", reads, func(c *call) error {
+		c.inv.lagged = true
+		c.inv.secret.swapPast()
+		defer c.inv.secret.swapPast()
+		return c.run()
+	}},
+	{"no such version yet", is(callReadPending), func(c *call) error { c.inv.lagged = true; return rotation.ErrNoValue }},
+
+	{"Secrets Manager down for 10 min", store, func(c *call) error { c.world.storeDown = c.in(10 * time.Minute); return c.run() }},
+	{"writes denied for 2 h", is(callPut), func(c *call) error { c.world.putsDenied = c.in(2 * time.Hour); return c.run() }},
+	{"no room for versions and labels for a day", is(callPut), func(c *call) error { c.world.full = c.in(24 * time.Hour); return c.run() }},
+	{"Panther down for 10 min", panther, func(c *call) error { c.world.pantherDown = c.in(10 * time.Minute); return c.run() }},
+	{"a replica lags for 20 s", is(callDescribe, callRotate, callPut), replica("InProgress", 20*time.Second)},
+	{"a replica lags for 3 min", is(callDescribe, callRotate, callPut), replica("InProgress", 3*time.Minute)},
+	{"a replica fails for 2 h", is(callDescribe, callRotate, callPut), replica("Failed", 2*time.Hour)},
+	{"unlabelled versions of yesterday vanish", store, before(func(c *call) { c.inv.secret.purge() })},
+
+	{"a second invocation before the effect", anyCall, before((*call).invokeAgain)},
+	{"a second invocation after the effect", writes, after((*call).invokeAgain)},
+	{"overtaken before the effect", anyCall, before((*call).overtake)},
+	{"overtaken after the effect", writes, after((*call).overtake)},
+	{"a new rotation meanwhile", anyCall, before(func(c *call) { c.cancel(); c.inv.secret.rotateSecret() })},
+	{"another secret is rotated meanwhile", severalSecrets, before(func(c *call) {
+		for _, s := range c.world.secrets {
+			if !s.rotating {
+				s.rotateSecret()
+			}
+		}
+	})},
+	{"retired with notice when idle", is(callRotate, callPut), func(c *call) error { c.retire = withNotice; return c.run() }},
+	{"retired without notice when idle", is(callRotate, callPut), func(c *call) error { c.retire = withoutNotice; return c.run() }},
+
+	{"token replaced by hand", anyCall, before(func(c *call) { c.inv.secret.putFresh() })},
+	{"standby replaced by hand", alternating, before(func(c *call) { c.inv.secret.putFreshStandby() })},
+	{"another key edited", anyCall, before(func(c *call) { c.inv.secret.save(c.inv.secret.currentTokens()) })},
+	{"the value from before the rotation saved", anyCall, before(func(c *call) { c.inv.secret.save(c.inv.secret.beforeRotation) })},
+	{"the first value saved", anyCall, before(func(c *call) { c.inv.secret.save(c.inv.secret.atStart) })},
+	{"AWSCURRENT moved back by hand", anyCall, before(func(c *call) { c.inv.secret.moveBack() })},
+	{"AWSPENDING taken off by hand", anyCall, before((*call).cancel)},
+	{"cancel-rotate-secret", anyCall, before(func(c *call) { c.inv.secret.enabled = false })},
+}
+
+// Where a fault can strike.
+func anyCall(*world, callKind) bool     { return true }
+func writes(_ *world, k callKind) bool  { return k.writes() }
+func panther(_ *world, k callKind) bool { return k.isPanther() }
+func store(_ *world, k callKind) bool   { return !k.isPanther() }
+func reads(_ *world, k callKind) bool   { return !k.isPanther() && !k.writes() }
+func sealed(w *world, k callKind) bool  { return w.scenario.sealed && k == callRotate }
+
+func alternating(w *world, _ callKind) bool    { return w.scenario.two }
+func severalSecrets(w *world, _ callKind) bool { return len(w.secrets) > 1 }
+
+func is(kinds ...callKind) func(*world, callKind) bool {
+	return func(_ *world, k callKind) bool { return slices.Contains(kinds, k) }
+}
+
+// before makes a fault of something that happens while a call is on its way,
+// after of something that happens while its answer is.
+func before(f func(*call)) func(*call) error {
+	return func(c *call) error {
+		c.meanwhile(f)
+		return c.run()
+	}
+}
+
+func after(f func(*call)) func(*call) error {
+	return func(c *call) error {
+		err := c.run()
+		c.meanwhile(f)
+		return cmp.Or(c.ended(c.ctx), err)
+	}
+}
+
+func replica(status string, lasts time.Duration) func(*call) error {
+	return func(c *call) error {
+		s := c.inv.secret
+		s.replicaStatus, s.replicaSince, s.replicaUntil = status, time.Now(), c.in(lasts)
+		return c.run()
+	}
+}
+
+// meanwhile has others act. It may take longer than the function lets a call
+// take.
+func (c *call) meanwhile(f func(*call)) {
+	started := time.Now()
+	f(c)
+	c.inv.heldUp = c.inv.heldUp || time.Since(started) > 0
+}
+
+func (c *call) invokeAgain() { c.world.invoke(c.inv.secret, c.inv.version, c.inv.step) }
+
+// overtake is Secrets Manager, which has given up on this invocation and runs
+// the rotation again.
+func (c *call) overtake() { c.inv.secret.runSteps(c.inv.version) }
+
+func (c *call) cancel() { c.inv.secret.unlabel(c.inv.version, rotation.LabelPending) }
+
+func (c *call) in(d time.Duration) time.Time { return time.Now().Add(d) }
+
+// hang returns when the caller gives up.
+func (c *call) hang() error {
+	select {
+	case <-c.ctx.Done():
+	case <-time.After(time.Until(c.inv.deadline)):
+	}
+	return c.ended(c.ctx)
+}
+
+func (c *call) crash() error {
+	c.die("process %d dies", c.id)
+	return nil
+}
+
+// errInjected is what a failing call to Secrets Manager returns.
+var errInjected = errors.New("InternalServiceError")
+
+func (c *call) failure() error {
+	if c.kind.isPanther() {
+		// Not an AnswerError, and it quotes the token.
+		return fmt.Errorf("502 Bad Gateway for key %s", c.inv.echo)
+	}
+	return errInjected
+}
 
 // callKind says what a call to the outside is.
 type callKind uint8
 
 const (
 	callDescribe callKind = iota
+	callReadCurrent
 	callRead
 	callReadPending
 	callPut
@@ -106,56 +189,39 @@ const (
 )
 
 func (k callKind) String() string {
-	return [...]string{"DescribeSecret", "GetSecretValue", "GetSecretValue of the version being rotated", "PutSecretValue",
-		"UpdateSecretVersionStage", "ListSecretVersionIds", "rotateAPIToken", "introspection"}[k]
+	return [...]string{"DescribeSecret", "GetSecretValue of AWSCURRENT", "GetSecretValue", "GetSecretValue of the version being rotated",
+		"PutSecretValue", "UpdateSecretVersionStage", "ListSecretVersionIds", "rotateAPIToken", "introspection"}[k]
 }
 
 func (k callKind) isPanther() bool { return k == callRotate || k == callCheck }
 
 func (k callKind) writes() bool { return k == callPut || k == callLabel || k == callRotate }
 
-// canInject reports whether f means anything at such a call.
-func (f Fault) canInject(k callKind) bool {
-	switch f {
-	case ErrorAfter, HangAfter, CrashAfter, SecondAfter, OvertakenAfter:
-		return k.writes()
-	case Throttle, Misconfigured, Refuse, Unreachable, PantherOutage:
-		return k.isPanther() // to rotation, a throttled store is one that fails
-	case SlowPropagation, SlowAnswer:
-		return k == callRotate
-	case LaggingRead:
-		return k == callReadPending
-	case StoreOutage:
-		return !k.isPanther()
-	case PutsDenied:
-		return k == callPut
+// injection is a fault at the nth call of a run, counted from 0.
+type injection struct {
+	call  int
+	fault *fault
+}
+
+// plan is the faults of one run, by call.
+type plan []injection
+
+func (p plan) at(call int) *fault {
+	for _, s := range p {
+		if s.call == call {
+			return s.fault
+		}
 	}
-	return true
+	return nil
 }
 
-// Injection is a fault at the nth call of a run, counted from 0.
-type Injection struct {
-	Call  int
-	Fault Fault
-}
-
-// Plan is the faults of one run, by call.
-type Plan []Injection
-
-func (p Plan) at(call int) Fault {
-	if i := slices.IndexFunc(p, func(s Injection) bool { return s.Call == call }); i >= 0 {
-		return p[i].Fault
-	}
-	return none
-}
-
-func (p Plan) String() string {
+func (p plan) String() string {
 	if len(p) == 0 {
 		return "no fault"
 	}
 	var parts []string
 	for _, s := range p {
-		parts = append(parts, fmt.Sprintf("call %d: %s", s.Call, s.Fault))
+		parts = append(parts, fmt.Sprintf("call %d: %s", s.call, s.fault.name))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -2,45 +2,68 @@ package simulation
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"panther-token-rotation/internal/rotation"
 )
 
-// checkNothingLost holds at every call, so that the process may die in it: with
-// a recovery recipient, each token that reached a process is in the secret or
+// checkNow holds at every call, so that the process may die in it: with a
+// recovery recipient, each token that reached a process is in the secret or
 // sealed in the log. (Without one it must be in the memory of its process;
-// checkStored sees that it comes out again.)
-func (w *World) checkNothingLost() {
-	if !w.scenario.Sealed {
-		return
+// checkStored sees that it comes out again.) And with two tokens, readers have
+// one that works.
+func (w *world) checkNow() {
+	if w.scenario.sealed {
+		for _, r := range w.reached {
+			if !r.token.notSealed && !w.isSafe(r) {
+				w.violate("a token that reached the process is neither in the secret nor sealed")
+			}
+		}
 	}
-	for _, r := range w.reached {
-		if !w.isSafe(r) {
-			w.violate("a token that reached the process is neither in the secret nor sealed")
+	if w.scenario.two {
+		for _, s := range w.secrets {
+			w.checkActive(s)
 		}
 	}
 }
 
-func (w *World) isSafe(r reachedToken) bool {
+func (w *world) isSafe(r reachedToken) bool {
 	return r.stored() || slices.ContainsFunc(w.sealed, func(v sealedValue) bool {
-		return v.arn == r.secret.arn && hasToken(v.value, r.token)
+		return v.arn == r.secret.arn && slices.Contains(tokensIn(v.value), r.token.value)
 	})
 }
 
-// stored reports whether the token is in its own secret.
-func (r reachedToken) stored() bool { return r.secret.holds(r.token) }
+// stored reports whether the token is in the secret. (A version that held it may
+// have vanished since.)
+func (r reachedToken) stored() bool { return !r.token.stored.IsZero() }
 
 // owes reports whether a living process has a token that is not stored.
-func (w *World) owes(p *process) bool {
+func (w *world) owes(p *process) bool {
 	return slices.ContainsFunc(w.reached, func(r reachedToken) bool { return r.process == p && !r.stored() })
+}
+
+// checkActive holds at every instant with two tokens: AWSCURRENT's active token
+// works, unless it was dead when somebody gave it AWSCURRENT, or a rotation that
+// had begun before had it replaced.
+func (w *world) checkActive(s *secretModel) {
+	active := s.active()
+	if active.works() || active.siblingEnded || w.scenario.state == outOfReach {
+		return
+	}
+	if s.byHand {
+		at := s.acts[len(s.acts)-1].at
+		if active.to.IsZero() || !active.to.After(at) || !active.endedBy.After(at) {
+			return
+		}
+	}
+	w.violate("AWSCURRENT's active token does not work, and no person did that")
 }
 
 // checkMayRotate holds whenever rotateAPIToken is called: it is the first time
 // for the version as far as the function can know, a write was proved to work,
-// and there is time to wait for the answer and to store it.
-func (w *World) checkMayRotate(inv *invocation) {
+// there is time to wait for the answer and to store it, and no reader is shut
+// out.
+func (w *world) checkMayRotate(inv *invocation, token string) {
 	if inv.hadValue && !inv.lagged {
 		w.violate("rotateAPIToken is called for a version that has a value")
 	}
@@ -53,11 +76,24 @@ func (w *World) checkMayRotate(inv *invocation) {
 	if time.Until(inv.deadline) < 35*time.Second {
 		w.violate("rotateAPIToken is called %v before Lambda's deadline", time.Until(inv.deadline).Round(time.Second))
 	}
+	if !w.scenario.two {
+		return
+	}
+	s := inv.secret
+	if token == inv.active {
+		w.violate("rotateAPIToken is called with the token that AWSCURRENT had as active when it was read")
+	}
+	if s.labelled(rotation.LabelCurrent) == inv.version && slices.Index(s.currentTokens(), token) == 1 {
+		w.violate("a rotation replaces the token that was active until it ended")
+	}
+	if time.Now().Before(s.replicaUntil) && s.replicaSince.Before(inv.began) {
+		w.violate("the standby is rotated while readers in another Region still have it as active")
+	}
 }
 
 // checkEndsInTime holds when Lambda ends a process at its deadline: that was not
 // for the function to avoid.
-func (w *World) checkEndsInTime(inv *invocation) {
+func (w *world) checkEndsInTime(inv *invocation) {
 	if !inv.heldUp {
 		w.violate("%s is still at work at Lambda's deadline", inv.step)
 	}
@@ -65,71 +101,106 @@ func (w *World) checkEndsInTime(inv *invocation) {
 
 // checkKeepsTrying holds for each failure: a token is not given up as not stored
 // while there is time to try again.
-func (w *World) checkKeepsTrying(kind rotation.Kind, deadline time.Time) {
+func (w *world) checkKeepsTrying(kind rotation.Kind, deadline time.Time) {
 	if left := time.Until(deadline); kind == rotation.NotStored && left > 10*time.Second {
 		w.violate("storing a token is given up %v before Lambda's deadline", left.Round(time.Second))
 	}
 }
 
-// checkRest holds for each stored value: only the token differs.
-func (w *World) checkRest(value string) {
-	if !strings.HasPrefix(value, keyBefore) || !strings.HasSuffix(value, keyAfter) {
-		w.violate("more than the token changed in the value")
+// checkAdmitsDanger holds for each failure of an invocation that lost an answer:
+// it pages. Of two tokens, the active one may work.
+func (w *world) checkAdmitsDanger(inv *invocation, kind rotation.Kind) {
+	if !inv.lost || severityOf(kind) == rotation.Page {
+		return
+	}
+	if (kind == rotation.StandbyLost || kind == rotation.StandbyRefused) && inv.secret.works() {
+		return
+	}
+	w.violate("an answer to rotateAPIToken was lost, and %s denies danger", kind)
+}
+
+func severityOf(kind rotation.Kind) rotation.Severity {
+	for _, info := range rotation.Kinds {
+		if info.Kind == kind {
+			return info.Severity
+		}
+	}
+	return rotation.None
+}
+
+// checkRest holds for each value that the function stores: only tokens differ
+// from a value that is in the secret.
+func (w *world) checkRest(s *secretModel, value string) {
+	if len(s.versions) > 0 && len(w.processes) > 0 && !slices.ContainsFunc(s.versions, func(v *versionModel) bool {
+		return restOf(v.value) == restOf(value) && len(tokensIn(v.value)) == len(tokensIn(value))
+	}) {
+		w.violate("more than the tokens changed in the value")
 	}
 }
 
+// checkKeepsEdits holds when a rotation moves AWSCURRENT from a value that
+// somebody put: their edit of another key stays.
+func (w *world) checkKeepsEdits(s *secretModel, from, to *versionModel) {
+	moved := len(s.acts) > 1 // a label moved by hand says nothing about edits
+	if !moved && restOf(from.value) != restOf(to.value) {
+		w.violate("a rotation undid an edit of another key")
+	}
+}
+
+// checkLineage holds when a rotation has moved AWSCURRENT: its active token
+// descends from what was last put or, where that had been in the secret before,
+// from a credential that was first put since. What somebody did by moving a
+// label since may come from there as well.
+func (w *world) checkLineage(s *secretModel) {
+	active := s.active()
+	if active == nil {
+		w.violate("AWSCURRENT moved to a version without a token")
+		return
+	}
+	if slices.Contains(s.notToTake, active.root()) {
+		w.violate("a token that somebody has for something else is AWSCURRENT")
+	}
+	for _, a := range s.acts {
+		for i, t := range a.tokens {
+			if active.descendsFrom(t) || !a.stored[i].IsZero() && active.root().stored.After(a.stored[i]) {
+				return
+			}
+		}
+	}
+	w.violate("a token that descends from an older credential than what was last put is AWSCURRENT")
+}
+
 // checkTold holds when AWSCURRENT is dead after all of Secrets Manager's
-// retries: an operator has been told.
-func (w *World) checkTold() {
-	if len(w.failures) == 0 && !w.crashed {
+// retries: an operator has been told. A value put by hand was no secret to
+// whoever put it.
+func (w *world) checkTold(s *secretModel) {
+	if len(s.failures) == 0 && !w.crashed && !s.byHand {
 		w.violate("AWSCURRENT holds a dead token, and nobody was told")
 	}
 }
 
-// checkLiving holds when faults are over and Secrets Manager has retried: each
-// secret's AWSCURRENT holds a token that works, and is for the function to take.
-// Where the living token cannot be in the secret, an operator knows what to do.
-func (w *World) checkLiving() {
+// checkLiving holds when faults are over and Secrets Manager has retried, and a
+// secret that was dead was rotated once more: each secret's AWSCURRENT holds a
+// token that works. Where the living token cannot be in the secret, an operator
+// knows what to do.
+func (w *world) checkLiving() {
 	for _, s := range w.secrets {
-		if slices.Contains(s.notToTake, s.currentToken()) {
-			w.violate("a token that somebody had replaced, or has for something else, is AWSCURRENT")
-		}
-		if s.works() {
-			continue
-		}
-		if !w.mayBeDead() {
+		switch {
+		case s.works():
+		case !w.mayBeDead(s):
 			w.violate("AWSCURRENT holds a dead token, although no answer was lost")
-		} else if !endsDead(w.lastFailure(s)) {
+		case !endsDead(s.lastFailure()):
 			w.violate("AWSCURRENT holds a dead token, and nobody was told what to do")
-		}
-		if id := s.unusedSuccessor(); id != "" {
-			w.violate("AWSCURRENT holds a dead token, although version %s, which is newer, holds one that works", id)
 		}
 	}
 }
 
 // lastFailure returns what was told last of a secret.
-func (w *World) lastFailure(s *secretModel) rotation.Kind {
-	for _, f := range slices.Backward(w.failures) {
-		if f.secret == s {
-			return f.kind
-		}
+func (s *secretModel) lastFailure() rotation.Kind {
+	if len(s.failures) == 0 {
+		return ""
 	}
-	return ""
-}
-
-// unusedSuccessor returns a version newer than AWSCURRENT whose token works.
-func (s *secretModel) unusedSuccessor() string {
-	current := s.labelled(rotation.LabelCurrent)
-	for _, v := range s.versions {
-		if v.value == nil || !v.created.After(current.created) || slices.Contains(s.notToTake, tokenIn(*v.value)) {
-			continue
-		}
-		if s.world.panther.find(tokenIn(*v.value)).works() {
-			return v.id
-		}
-	}
-	return ""
+	return s.failures[len(s.failures)-1]
 }
 
 func endsDead(k rotation.Kind) bool {
@@ -137,22 +208,32 @@ func endsDead(k rotation.Kind) bool {
 }
 
 // mayBeDead reports whether the living token cannot be in the secret: it never
-// was, Panther's answer was lost, or it is where only a person or a certain
-// process can bring it from.
-func (w *World) mayBeDead() bool {
-	if w.scenario.State == OutOfReach || w.lostAnswer {
+// was, Panther's answer was lost, or it died with its process. Of two tokens,
+// the active one then still works, unless somebody put a dead one.
+func (w *world) mayBeDead(s *secretModel) bool {
+	if w.scenario.state == outOfReach {
 		return true
 	}
-	return slices.ContainsFunc(w.reached, func(r reachedToken) bool { return !r.stored() })
+	if active := s.active(); active.outrun || w.scenario.two && !s.byHand {
+		return active.outrun
+	}
+	for _, current := range s.models(s.currentTokens()) {
+		for _, t := range w.panther.tokens {
+			if t.parent != nil && t.root() == current.root() && (t.lost || t.stored.IsZero()) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // checkStored holds at the end, when each process that lives was used again:
 // every token that reached a process is in the secret, unless the process died
 // with it; and then it is sealed, if there was a recipient.
-func (w *World) checkStored() {
+func (w *world) checkStored() {
 	for _, r := range w.reached {
 		switch {
-		case r.stored(), r.process.dead && !w.scenario.Sealed:
+		case r.stored(), r.process.dead && (!w.scenario.sealed || r.token.notSealed):
 		case r.process.dead && !w.isSafe(r):
 			w.violate("a token is neither in the secret nor sealed in the log")
 		case !r.process.dead:

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"panther-token-rotation/internal/rotation"
@@ -17,34 +16,59 @@ var rotationToken = secret.NewText("r~r~r~r~r~r~r~r~")
 // process is a Lambda execution environment: the memory of a Rotator, for as
 // long as it lives. It runs one invocation at a time.
 type process struct {
-	world   *World
+	world   *world
 	id      int
 	dead    bool
+	retire  retirement // what becomes of it when it is idle
 	rotator *rotation.Rotator
 	inv     *invocation // nil while it is idle
 }
+
+// retirement is how Lambda ends an idle process.
+type retirement int
+
+const (
+	notYet retirement = iota
+	withNotice
+	withoutNotice
+)
+
+// noticeTime is what the function uses of the time between Lambda's notice and
+// the end.
+const noticeTime = 290 * time.Millisecond
 
 // invocation is what a run notes of one invocation.
 type invocation struct {
 	secret   *secretModel
 	version  *versionModel
 	step     rotation.Step
+	began    time.Time
 	deadline time.Time
 	// hadValue is whether the version had a value when this invocation last
 	// could not but see it: when it began, and when rotateAPIToken returned.
 	hadValue bool
 	// provedWrite is whether a write has succeeded in this invocation.
 	provedWrite bool
-	// lagged is whether a read of this invocation did not see a value.
+	// lagged is whether a read of this invocation showed the state before the
+	// last write.
 	lagged bool
 	// unclear is whether the last answer to rotateAPIToken was lost, and the
 	// token has not been seen to work since.
 	unclear bool
+	// lost is whether Panther replaced a token, its answer was lost, and no
+	// other token has arrived since.
+	lost bool
 	// heldUp is whether a call took longer than the function let it, as no call
 	// to the outside does that ends with its context.
 	heldUp bool
 	// echo is the token that was sent last, for errors that quote it.
 	echo string
+	// active is the active token of AWSCURRENT as it was last read.
+	active string
+	// described is when DescribeSecret was last answered.
+	described time.Time
+	// retiring: it is no invocation but Lambda's notice to the process.
+	retiring bool
 }
 
 // lambdaContext is the context of an invocation. It has Lambda's deadline but
@@ -60,31 +84,25 @@ func (c lambdaContext) Deadline() (time.Time, bool) { return c.deadline, true }
 // crash unwinds the invocation of a process that dies.
 type crash struct{}
 
-func (w *World) newProcess() *process {
+func (w *world) newProcess() *process {
 	p := &process{world: w, id: len(w.processes) + 1}
 	w.processes = append(w.processes, p)
-	return p
-}
-
-func (p *process) start() {
 	parts := rotation.Config{
 		Store:              &storeModel{p},
 		Issuer:             &issuerModel{p},
-		Meter:              p.world.output,
+		Meter:              w.output,
 		Keys:               secret.Keys{Token: "PANTHER_API_TOKEN", Standby: "PANTHER_API_TOKEN_STANDBY"},
 		PropagationTimeout: propagationTimeout,
 	}
-	if p.world.scenario.Sealed {
-		parts.Sealer = sealerModel{p.world}
-	}
-	if change := p.world.variant.Parts; change != nil {
-		change(&parts)
+	if w.scenario.sealed {
+		parts.Sealer = sealerModel{w}
 	}
 	p.rotator = rotation.New(parts)
+	return p
 }
 
 // pickProcess does as Lambda: an idle process if there is one, else a new one.
-func (w *World) pickProcess() *process {
+func (w *world) pickProcess() *process {
 	var idle []*process
 	for _, p := range w.processes {
 		if !p.dead && p.inv == nil {
@@ -101,9 +119,9 @@ func (w *World) pickProcess() *process {
 			return idle[n]
 		}
 		return w.newProcess()
-	case w.scenario.Spread && len(idle) == 1 && len(w.processes) < 2:
+	case w.scenario.spread && len(idle) == 1 && len(w.processes) < 2:
 		return w.newProcess()
-	case w.scenario.Spread:
+	case w.scenario.spread:
 		w.turn++
 		return idle[w.turn%len(idle)]
 	}
@@ -112,41 +130,61 @@ func (w *World) pickProcess() *process {
 
 // invoke has Lambda run one step, as Secrets Manager does, and reports whether
 // it succeeded.
-func (w *World) invoke(s *secretModel, v *versionModel, step rotation.Step) (ok bool) {
+func (w *world) invoke(s *secretModel, v *versionModel, step rotation.Step) (ok bool) {
 	p := w.pickProcess()
-	if p.rotator == nil || w.variant.Forgetful {
-		p.start()
-	}
 	deadline := time.Now().Add(w.timeout())
-	ctx := context.Background()
-	if !w.variant.NoDeadline {
-		ctx = lambdaContext{ctx, deadline}
-	}
-	p.inv = &invocation{secret: s, version: v, step: step, deadline: deadline, hadValue: v.value != nil}
+	ctx := lambdaContext{context.Background(), deadline}
+	p.inv = &invocation{secret: s, version: v, step: step, began: time.Now(), deadline: deadline, hadValue: v.value != ""}
 	if w.telling {
 		w.tell("%s for %s in process %d", step, v.id, p.id)
 	}
+	p.survives(func() {
+		err := p.rotator.Handle(ctx, w.log, rotation.Request{
+			Step: step, SecretID: s.arn, VersionID: v.id, RotationToken: rotationToken,
+		})
+		_ = p.ended(ctx)
+		ok = err == nil
+		if failure, failed := errors.AsType[*rotation.Error](err); failed {
+			s.failures = append(s.failures, failure.Kind)
+			w.checkKeepsTrying(failure.Kind, deadline)
+			w.checkAdmitsDanger(p.inv, failure.Kind)
+			w.output.sweep(failure.Error())
+			w.tell("  fails: %s: %s", failure.Kind, failure.What)
+		}
+	})
+	p.inv = nil
+	p.retired()
+	return ok && !p.dead
+}
+
+// survives runs f, in which the process may die.
+func (p *process) survives(f func()) {
 	defer func() {
-		p.inv = nil
 		if thrown := recover(); thrown != nil {
 			if _, isCrash := thrown.(crash); !isCrash {
 				panic(thrown)
 			}
-			ok = false
 		}
 	}()
+	f()
+}
 
-	err := p.rotator.Handle(ctx, w.log, rotation.Request{
-		Step: step, SecretID: s.arn, VersionID: v.id, RotationToken: rotationToken,
-	})
-	_ = p.ended(ctx)
-	if failure, failed := errors.AsType[*rotation.Error](err); failed {
-		w.failures = append(w.failures, toldFailure{s, failure.Kind})
-		w.checkKeepsTrying(failure.Kind, deadline)
-		w.output.sweep(failure.Error())
-		w.tell("  fails: %s: %s", failure.Kind, failure.What)
+// retired ends an idle process that is to be retired.
+func (p *process) retired() {
+	if p.dead || p.retire == notYet {
+		return
 	}
-	return err == nil
+	if p.retire == withNotice {
+		p.world.tell("Lambda retires process %d, with notice", p.id)
+		deadline := time.Now().Add(noticeTime)
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		defer cancel()
+		p.inv = &invocation{secret: p.world.secrets[0], version: &versionModel{}, deadline: deadline.Add(time.Millisecond), retiring: true}
+		p.survives(func() { p.rotator.Flush(ctx, p.world.log) })
+		p.inv = nil
+	}
+	p.world.tell("process %d is gone", p.id)
+	p.dead, p.world.crashed = true, true
 }
 
 func (p *process) die(format string, args ...any) {
@@ -161,21 +199,43 @@ const latency = 5 * time.Millisecond
 // pass lets the time pass that a call takes. That of calls which change nothing
 // passes a little later, together: moving simulated time on is what costs most
 // in a run.
-func (w *World) pass(kind callKind) {
+func (w *world) pass(kind callKind) {
 	w.latency += latency
 	if kind.writes() || w.latency >= 8*latency {
 		time.Sleep(w.latency)
 		w.latency = 0
 	}
+	w.runLate()
 }
 
-// errInjected is what a failing call to Secrets Manager returns.
-var errInjected = errors.New("InternalServiceError")
+// runLate brings about the effects that are due.
+func (w *world) runLate() {
+	for len(w.late) > 0 && !time.Now().Before(w.late[0].at) {
+		late := w.late[0]
+		w.late = w.late[1:]
+		w.tell("  a call that failed takes effect")
+		_ = late.effect()
+	}
+}
+
+// lateEffect is what a call that failed does in the end.
+type lateEffect struct {
+	at     time.Time
+	effect func() error
+}
+
+// call is one call to the outside.
+type call struct {
+	*process
+	ctx    context.Context
+	kind   callKind
+	effect func() error
+}
 
 // call is every call to the outside: it lets the fault planned for it strike.
 func (p *process) call(ctx context.Context, kind callKind, effect func() error) error {
-	w, inv := p.world, p.inv
-	w.checkNothingLost()
+	w := p.world
+	w.checkNow()
 	fault := w.inject(kind)
 	if w.telling {
 		w.tell("  %s%s", kind, tellFault(fault))
@@ -184,121 +244,51 @@ func (p *process) call(ctx context.Context, kind callKind, effect func() error) 
 	if err := p.ended(ctx); err != nil {
 		return err
 	}
-
-	failure := func() error {
-		if kind.isPanther() {
-			// Not an AnswerError, and it quotes the token.
-			return fmt.Errorf("502 Bad Gateway for key %s", inv.echo)
-		}
-		return errInjected
+	c := &call{p, ctx, kind, effect}
+	if fault != nil {
+		return fault.do(c)
 	}
-	do := func() error {
-		if err := w.outage(kind); err != nil {
-			return err
-		}
-		err := effect()
-		return cmp.Or(p.ended(ctx), err)
-	}
-
-	switch fault {
-	case ErrorBefore:
-		return failure()
-	case ErrorAfter:
-		_ = do()
-		return failure()
-	case Throttle:
-		return &rotation.AnswerError{Answer: rotation.Throttled, RetryAfter: 2 * time.Second, Summary: "HTTP status 429"}
-	case HangBefore, HangAfter:
-		if fault == HangAfter {
-			_ = do()
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Until(inv.deadline)):
-		}
-		return p.ended(ctx)
-	case SlowAnswer:
-		inv.heldUp = true
-		err := do()
-		time.Sleep(40 * time.Second)
-		return cmp.Or(p.ended(ctx), err)
-	case Misconfigured:
-		return &rotation.AnswerError{Answer: rotation.Misconfigured, Summary: "HTTP status 404"}
-	case CrashBefore:
-		p.die("process %d dies", p.id)
-	case CrashAfter:
-		_ = do()
-		p.die("process %d dies", p.id)
-	case Refuse:
-		return errRefused
-	case Unreachable:
-		return errUnreachable
-	case LaggingRead:
-		inv.lagged = true
-		return rotation.ErrNoValue
-	case SecondBefore:
-		inv.heldUp = true
-		w.invoke(inv.secret, inv.version, inv.step)
-	case OvertakenBefore:
-		inv.heldUp = true
-		inv.secret.runSteps(inv.version)
-	case SecondAfter, OvertakenAfter:
-		inv.heldUp = true
-		err := do()
-		if fault == SecondAfter {
-			w.invoke(inv.secret, inv.version, inv.step)
-		} else {
-			inv.secret.runSteps(inv.version)
-		}
-		return cmp.Or(p.ended(ctx), err)
-	case OtherSecret:
-		inv.heldUp = true
-		for _, s := range w.secrets {
-			if !s.rotating {
-				s.rotateSecret()
-			}
-		}
-	case ReplacedByHand:
-		inv.secret.replaceByHand()
-	case CancelledByHand:
-		inv.secret.unlabel(inv.version, rotation.LabelPending)
-	}
-	return do()
+	return c.run()
 }
 
-func tellFault(f Fault) string {
-	if f == none {
+func tellFault(f *fault) string {
+	if f == nil {
 		return ""
 	}
-	return "  ← " + f.String()
+	return "  ← " + f.name
 }
 
-// strike counts the call and returns the fault that strikes it.
-func (w *World) inject(kind callKind) Fault {
+// run makes the call, unless there is an outage.
+func (c *call) run() error {
+	if err := c.world.outage(c.kind); err != nil {
+		return err
+	}
+	err := c.effect()
+	return cmp.Or(c.ended(c.ctx), err)
+}
+
+// runLater makes the call, unless there is an outage now, but after so long.
+func (c *call) runLater(d time.Duration) {
+	if c.world.outage(c.kind) == nil {
+		c.world.late = append(c.world.late, lateEffect{time.Now().Add(d), c.effect})
+	}
+}
+
+// inject counts the call and returns the fault that strikes it.
+func (w *world) inject(kind callKind) *fault {
 	n := w.calls
 	w.calls++
 	w.kinds = append(w.kinds, kind)
 	fault := w.plan.at(n)
-	if fault == none || !fault.canInject(kind) {
-		return none
+	if fault == nil || !fault.strikes(w, kind) {
+		return nil
 	}
 	w.struck++
-	now := time.Now()
-	switch fault {
-	case StoreOutage:
-		w.storeDown = now.Add(10 * time.Minute)
-	case PutsDenied:
-		w.putsDenied = now.Add(2 * time.Hour)
-	case PantherOutage:
-		w.pantherDown = now.Add(10 * time.Minute)
-	case SlowPropagation:
-		w.slow = true
-	}
 	return fault
 }
 
 // outage returns the error of a call that falls into an outage, or nil.
-func (w *World) outage(kind callKind) error {
+func (w *world) outage(kind callKind) error {
 	now := time.Now()
 	switch {
 	case kind.isPanther() && now.Before(w.pantherDown):
@@ -324,9 +314,31 @@ func (p *process) ended(ctx context.Context) error {
 }
 
 // sealerModel keeps what is sealed. Real sealing is tried elsewhere.
-type sealerModel struct{ world *World }
+type sealerModel struct{ world *world }
+
+// sealerState is what becomes of the next value to be sealed.
+type sealerState int
+
+const (
+	sealerWorks sealerState = iota
+	sealerFails
+	sealerPanics
+)
 
 func (m sealerModel) Seal(arn, _ string, value secret.Text) error {
+	state := m.world.sealer
+	m.world.sealer = sealerWorks
+	if state != sealerWorks {
+		for _, t := range tokensIn(value.Reveal()) {
+			m.world.panther.find(t).notSealed = true
+		}
+	}
+	switch state {
+	case sealerFails:
+		return errors.New("no seal")
+	case sealerPanics:
+		panic("no seal for " + value.Reveal())
+	}
 	m.world.tell("    the new value is sealed into the log")
 	m.world.sealed = append(m.world.sealed, sealedValue{arn, value.Reveal()})
 	return nil

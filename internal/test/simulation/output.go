@@ -13,7 +13,7 @@ import (
 // errors. It keeps nothing of it, but looks at each text whether a token or a
 // part of one is in it. As a slog.Handler and a rotation.Meter it looks at the
 // texts before they are formatted, because formatting took a quarter of the time.
-type output struct{ world *World }
+type output struct{ world *world }
 
 // tilde and plus give a token away: nothing else in the output has one. Each part
 // of four characters of a token has a tilde; and base64 makes a plus of a tilde

@@ -14,21 +14,21 @@ import (
 // TestOutputIsSwept shows that a part of a token is found wherever the function
 // writes it, and base64 of one as well.
 func TestOutputIsSwept(t *testing.T) {
-	token := (&pantherModel{}).living()
-	writes := map[string]func(w *World, text string){
-		"in a message":                  func(w *World, text string) { w.log.Debug("an answer: " + text + "!") },
-		"as an attribute":               func(w *World, text string) { w.log.Info("an answer", "attempt", 1, "answer", text) },
-		"as an attribute of the logger": func(w *World, text string) { w.log.With("answer", text).Info("an answer") },
-		"as a key":                      func(w *World, text string) { w.log.Info("an answer", text, 1) },
-		"as a group":                    func(w *World, text string) { w.log.WithGroup(text).Info("an answer") },
-		"within a group":                func(w *World, text string) { w.log.Info("an answer", slog.Group("its", "body", text)) },
-		"in an error":                   func(w *World, text string) { w.log.Info("an answer", "error", errors.New("got "+text)) },
-		"in a struct":                   func(w *World, text string) { w.log.Info("an answer", "body", struct{ Body string }{text}) },
-		"in the ARN of a measurement":   func(w *World, text string) { w.output.Measure(rotation.Measurement{SecretARN: text}) },
-		"as the step of a measurement": func(w *World, text string) {
+	token := (&pantherModel{}).living().value
+	writes := map[string]func(w *world, text string){
+		"in a message":                  func(w *world, text string) { w.log.Debug("an answer: " + text + "!") },
+		"as an attribute":               func(w *world, text string) { w.log.Info("an answer", "attempt", 1, "answer", text) },
+		"as an attribute of the logger": func(w *world, text string) { w.log.With("answer", text).Info("an answer") },
+		"as a key":                      func(w *world, text string) { w.log.Info("an answer", text, 1) },
+		"as a group":                    func(w *world, text string) { w.log.WithGroup(text).Info("an answer") },
+		"within a group":                func(w *world, text string) { w.log.Info("an answer", slog.Group("its", "body", text)) },
+		"in an error":                   func(w *world, text string) { w.log.Info("an answer", "error", errors.New("got "+text)) },
+		"in a struct":                   func(w *world, text string) { w.log.Info("an answer", "body", struct{ Body string }{text}) },
+		"in the ARN of a measurement":   func(w *world, text string) { w.output.Measure(rotation.Measurement{SecretARN: text}) },
+		"as the step of a measurement": func(w *world, text string) {
 			w.output.Measure(rotation.Measurement{Step: rotation.Step(text)})
 		},
-		"as a kind that is measured": func(w *World, text string) {
+		"as a kind that is measured": func(w *world, text string) {
 			w.output.Measure(rotation.Measurement{Kind: rotation.Kind(text)})
 		},
 	}
@@ -63,14 +63,14 @@ func TestOutputIsSwept(t *testing.T) {
 }
 
 // newWriter makes a world of nothing but output.
-func newWriter() *World {
-	w := &World{}
+func newWriter() *world {
+	w := &world{}
 	w.output = &output{w}
 	w.log = slog.New(w.output)
 	return w
 }
 
-func wantViolation(t *testing.T, w *World, text string) {
+func wantViolation(t *testing.T, w *world, text string) {
 	t.Helper()
 	if len(w.violations) == 0 || !strings.Contains(w.violations[0], text) {
 		t.Errorf("violations %q, want one with %q", w.violations, text)

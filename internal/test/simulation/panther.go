@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"panther-token-rotation/internal/rotation"
@@ -13,7 +14,7 @@ import (
 // pantherModel is Panther: tokens, and when they live. A token that is rotated
 // again within its grace gets another successor, and the one before dies.
 type pantherModel struct {
-	world  *World
+	world  *world
 	tokens []*tokenModel
 }
 
@@ -21,6 +22,16 @@ type tokenModel struct {
 	value     string
 	from, to  time.Time // when it works; to is zero while nothing ends it
 	successor *tokenModel
+	parent    *tokenModel // the token that it replaced
+	stored    time.Time   // when it was first in a version of the secret; zero: never
+	lost      bool        // it reached no process
+	notSealed bool        // its sealing failed
+	// siblingEnded: within its grace the parent was replaced once more, which ended
+	// this one. outrun: so it was, and it is in another rotation's version than the
+	// sibling. Then no date tells which of the two is younger.
+	siblingEnded, outrun bool
+	// endedBy is when the invocation began that had it replaced.
+	endedBy time.Time
 }
 
 // newToken makes a token with a tilde in every fourth place, so that a search
@@ -34,12 +45,19 @@ func (m *pantherModel) newToken(from time.Time) *tokenModel {
 	return t
 }
 
-func (m *pantherModel) living() string { return m.newToken(time.Now()).value }
+func (m *pantherModel) living() *tokenModel { return m.newToken(time.Now()) }
 
-func (m *pantherModel) dead() string {
+func (m *pantherModel) dead() *tokenModel {
 	t := m.newToken(time.Now())
 	t.to = t.from
-	return t.value
+	return t
+}
+
+// successorOf makes the token that replaced a dead one.
+func (m *pantherModel) successorOf(parent *tokenModel) *tokenModel {
+	t := m.living()
+	t.parent = parent
+	return t
 }
 
 func (m *pantherModel) find(value string) *tokenModel {
@@ -56,20 +74,40 @@ func (t *tokenModel) works() bool {
 	return t != nil && !now.Before(t.from) && (t.to.IsZero() || now.Before(t.to))
 }
 
-// rotate replaces the token, or returns nil if it does not work.
-func (m *pantherModel) rotate(old string, propagation time.Duration) *tokenModel {
+// root returns the credential that the token descends from, which somebody made
+// by hand.
+func (t *tokenModel) root() *tokenModel {
+	for t.parent != nil {
+		t = t.parent
+	}
+	return t
+}
+
+func (t *tokenModel) descendsFrom(ancestor *tokenModel) bool {
+	for ; t != nil; t = t.parent {
+		if t == ancestor {
+			return true
+		}
+	}
+	return false
+}
+
+// rotate replaces the token for a version, or returns nil if it does not work.
+func (m *pantherModel) rotate(old string, v *versionModel, propagation time.Duration) *tokenModel {
 	t := m.find(old)
 	if !t.works() {
 		return nil
 	}
 	now := time.Now()
 	if t.to.IsZero() {
-		t.to = now.Add(m.world.scenario.Grace)
+		t.to = now.Add(m.world.scenario.grace)
 	}
 	if t.successor != nil {
-		t.successor.to = now
+		t.successor.to, t.successor.siblingEnded = now, true
+		t.successor.outrun = !t.successor.stored.IsZero() && !slices.Contains(tokensIn(v.value), t.successor.value)
 	}
 	t.successor = m.newToken(now.Add(propagation))
+	t.successor.parent, t.successor.lost = t, true // until it reaches a process
 	return t.successor
 }
 
@@ -85,23 +123,20 @@ var (
 func (m *issuerModel) Rotate(ctx context.Context, token secret.Text) (secret.Text, error) {
 	p := m.process
 	w, inv := p.world, p.inv
-	w.checkMayRotate(inv)
+	w.checkMayRotate(inv, token.Reveal())
 	inv.echo = token.Reveal()
 	var fresh *tokenModel
-	defer func() {
-		inv.hadValue = inv.version.value != nil
-		if fresh != nil && (len(w.reached) == 0 || w.reached[len(w.reached)-1].token != fresh.value) {
-			w.lostAnswer = true
-		}
-	}()
+	defer func() { inv.hadValue = inv.version.value != "" }()
 	err := p.call(ctx, callRotate, func() error {
-		propagation := w.scenario.Propagation
+		propagation := w.scenario.propagation
 		if w.slow {
 			propagation, w.slow = 10*time.Minute, false
 		}
-		if fresh = w.panther.rotate(token.Reveal(), propagation); fresh == nil {
+		if fresh = w.panther.rotate(token.Reveal(), inv.version, propagation); fresh == nil {
 			return errRefused
 		}
+		w.panther.find(token.Reveal()).endedBy = inv.began
+		inv.lost = true
 		w.tell("    Panther replaces the token")
 		return nil
 	})
@@ -110,7 +145,8 @@ func (m *issuerModel) Rotate(ctx context.Context, token secret.Text) (secret.Tex
 		inv.unclear = !ok || answer.Answer == rotation.Ambiguous
 		return secret.Text{}, err
 	}
-	w.reached = append(w.reached, reachedToken{fresh.value, inv.secret, p})
+	fresh.lost, inv.lost = false, false
+	w.reached = append(w.reached, reachedToken{fresh, inv.secret, p})
 	return secret.NewText(fresh.value), nil
 }
 

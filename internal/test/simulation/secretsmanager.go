@@ -15,61 +15,170 @@ import (
 // secretModel is a secret in Secrets Manager, with the rules of versions and
 // staging labels that rotation relies on.
 type secretModel struct {
-	world    *World
+	world    *world
 	arn      string
 	versions []*versionModel // oldest first
+	past     []*versionModel // as they were before the last write, for reads that lag
+	enabled  bool            // rotation is
 	rotated  int
 	rotating bool // Secrets Manager is at work on it
-	// notToTake are tokens that somebody replaced, or has for a purpose of their
-	// own: none of them may become AWSCURRENT.
-	notToTake []string
+
+	replicaStatus              string
+	replicaSince, replicaUntil time.Time
+
+	edits          int      // of another key, by hand
+	atStart        []string // the tokens that AWSCURRENT had then
+	beforeRotation []string
+	// notToTake are tokens that somebody has for a purpose of their own: none of
+	// them may become AWSCURRENT.
+	notToTake []*tokenModel
+	// acts are the last value that somebody put and the labels moved by hand since.
+	acts []act
+	// byHand: somebody gave AWSCURRENT to the version that has it.
+	byHand   bool
+	failures []rotation.Kind
+}
+
+// act is somebody giving AWSCURRENT to a version.
+type act struct {
+	at     time.Time
+	tokens []*tokenModel
+	stored []time.Time // when each had first been in the secret; zero: it was new
 }
 
 type versionModel struct {
 	id      string
 	labels  []string
 	created time.Time
-	value   *string // nil until it is stored
+	value   string // empty until it is stored
 }
 
-// keyBefore and keyAfter are the rest of the secret's JSON object; no rotation
-// may change them, not even how they are written.
-const (
-	keyBefore = `{"weight" : 1.0e0 , "PANTHER_API_TOKEN": "`
-	keyAfter  = `" }` + "\n"
-)
-
-func valueOf(token string) *string {
-	value := keyBefore + token + keyAfter
-	return &value
+// valueOf makes a value with one token or two, active first. No rotation may
+// change the rest, not even how it is written.
+func valueOf(edit int, tokens ...string) string {
+	value := fmt.Sprintf(`{"weight" : %d.0e0 , "PANTHER_API_TOKEN": "`, edit) + tokens[0]
+	if len(tokens) > 1 {
+		value += `","PANTHER_API_TOKEN_STANDBY" :  "` + tokens[1]
+	}
+	return value + `" }` + "\n"
 }
 
-func newSecret(w *World, arn string, state State) *secretModel {
-	s := &secretModel{world: w, arn: arn}
-	add := func(token string, labels ...string) {
-		time.Sleep(time.Hour)
-		s.versions = append(s.versions, &versionModel{fmt.Sprintf("initial-%d", len(s.versions)), labels, time.Now(), valueOf(token)})
+const standbyKey = `","PANTHER_API_TOKEN_STANDBY" :  "`
+
+// split returns what stands before the tokens and the tokens; no tokens if the
+// value is not as valueOf makes it.
+func split(value string) (rest string, tokens []string) {
+	const end = "\" }\n"
+	at := strings.Index(value, `: "`)
+	if at < 0 || !strings.HasSuffix(value, end) {
+		return value, nil
 	}
-	switch state {
-	case Ordinary:
-		add(w.panther.dead())
-		add(w.panther.living(), rotation.LabelCurrent)
-	case MovedBack:
-		add(w.panther.dead(), rotation.LabelCurrent)
-		add(w.panther.living(), rotation.LabelPrevious)
-	case Cancelled:
-		add(w.panther.dead(), rotation.LabelCurrent)
-		add(w.panther.living())
-	case OutOfReach:
-		s.notToTake = []string{w.panther.living(), w.panther.living()}
-		add(s.notToTake[0], rotation.LabelPrevious)
-		add(w.panther.dead(), rotation.LabelCurrent)
-		add(s.notToTake[1], "REPORTS")
+	rest, inner := value[:at], strings.TrimSuffix(value[at+3:], end)
+	if active, standby, two := strings.Cut(inner, standbyKey); two {
+		return rest, []string{active, standby}
 	}
-	if !w.scenario.Young {
-		time.Sleep(24 * time.Hour)
+	return rest, []string{inner}
+}
+
+func tokensIn(value string) []string {
+	_, tokens := split(value)
+	return tokens
+}
+
+func restOf(value string) string {
+	rest, _ := split(value)
+	return rest
+}
+
+func newSecret(w *world, arn string) *secretModel {
+	s := &secretModel{world: w, arn: arn, enabled: true}
+	s.fill()
+	current := s.labelled(rotation.LabelCurrent)
+	s.atStart, s.beforeRotation = s.currentTokens(), s.currentTokens()
+	s.acts = []act{{at: current.created, tokens: s.models(s.atStart), stored: make([]time.Time, len(s.atStart))}}
+	if !w.scenario.young {
+		time.Sleep(25 * time.Hour)
 	}
 	return s
+}
+
+// fill makes the versions that the scenario begins with. With two tokens, each
+// value has the one that was active before as its standby.
+func (s *secretModel) fill() {
+	p, two := s.world.panther, s.world.scenario.two
+	add := func(label string, active, standby *tokenModel) {
+		time.Sleep(time.Hour)
+		tokens := []string{active.value}
+		if two {
+			tokens = append(tokens, standby.value)
+		}
+		v := &versionModel{id: fmt.Sprintf("initial-%d", len(s.versions)), created: time.Now()}
+		if label != "" {
+			v.labels = []string{label}
+		}
+		s.versions = append(s.versions, v)
+		s.store(v, valueOf(1, tokens...))
+	}
+	switch s.world.scenario.state {
+	case ordinary:
+		add("", p.dead(), p.dead())
+		add(rotation.LabelCurrent, p.living(), p.living())
+	case movedBack, cancelled:
+		label := map[state]string{movedBack: rotation.LabelPrevious}[s.world.scenario.state]
+		replaced := p.dead()
+		active := replaced
+		if two {
+			active = p.living()
+		}
+		add(rotation.LabelCurrent, active, replaced)
+		add(label, p.successorOf(replaced), active)
+	case outOfReach:
+		older, labelled := p.living(), p.living()
+		s.notToTake = []*tokenModel{labelled}
+		add(rotation.LabelPrevious, older, p.dead())
+		add(rotation.LabelCurrent, p.dead(), p.dead())
+		add("REPORTS", labelled, p.dead())
+	case standbyDead:
+		add("", p.dead(), p.dead())
+		add(rotation.LabelCurrent, p.living(), p.dead())
+	}
+}
+
+func (s *secretModel) models(tokens []string) (models []*tokenModel) {
+	for _, t := range tokens {
+		models = append(models, s.world.panther.find(t))
+	}
+	return models
+}
+
+// store gives a version its value.
+func (s *secretModel) store(v *versionModel, value string) {
+	v.value = value
+	for _, t := range s.models(tokensIn(value)) {
+		if t != nil && t.stored.IsZero() {
+			t.stored = time.Now()
+		}
+	}
+}
+
+// remember keeps what a lagging read shows, in runs that have one.
+func (s *secretModel) remember() {
+	if !s.world.lags {
+		return
+	}
+	s.past = nil
+	for _, v := range s.versions {
+		was := *v
+		was.labels = slices.Clone(v.labels)
+		s.past = append(s.past, &was)
+	}
+}
+
+// swapPast exchanges what is with what was before the last write.
+func (s *secretModel) swapPast() {
+	if s.past != nil {
+		s.versions, s.past = s.past, s.versions
+	}
 }
 
 func (s *secretModel) version(id string) *versionModel {
@@ -110,32 +219,112 @@ func (s *secretModel) unlabel(v *versionModel, label string) {
 	v.labels = slices.DeleteFunc(v.labels, func(l string) bool { return l == label })
 }
 
+// currentTokens returns the tokens of AWSCURRENT, the active one first.
+func (s *secretModel) currentTokens() []string {
+	if current := s.labelled(rotation.LabelCurrent); current != nil {
+		return tokensIn(current.value)
+	}
+	return nil
+}
+
+// active returns the token that readers have.
+func (s *secretModel) active() *tokenModel {
+	if tokens := s.currentTokens(); len(tokens) > 0 {
+		return s.world.panther.find(tokens[0])
+	}
+	return nil
+}
+
+func (s *secretModel) works() bool { return s.active().works() }
+
+// put is what somebody does who stores a value: a new AWSCURRENT, which takes
+// AWSPENDING off whatever version had it.
+func (s *secretModel) put(value string) {
+	s.remember()
+	v := &versionModel{id: fmt.Sprintf("by-hand-%d", len(s.versions)), created: s.world.instant()}
+	a := act{at: v.created, tokens: s.models(tokensIn(value))}
+	for _, t := range a.tokens {
+		a.stored = append(a.stored, t.stored)
+	}
+	s.versions = append(s.versions, v)
+	s.store(v, value)
+	s.label(v, rotation.LabelCurrent)
+	s.abandon()
+	s.acts, s.byHand = []act{a}, true
+}
+
+// abandon takes AWSPENDING off, as Secrets Manager does for a new AWSCURRENT.
+func (s *secretModel) abandon() {
+	if pending := s.labelled(rotation.LabelPending); pending != nil && !slices.Contains(pending.labels, rotation.LabelCurrent) {
+		s.unlabel(pending, rotation.LabelPending)
+	}
+}
+
+// save puts these tokens with another key edited.
+func (s *secretModel) save(tokens []string) {
+	s.edits++
+	s.put(valueOf(1+s.edits, tokens...))
+}
+
+// putFresh puts a token that was made in the console, or two of them.
+func (s *secretModel) putFresh() {
+	tokens := []string{s.world.panther.living().value}
+	if s.world.scenario.two {
+		tokens = append(tokens, s.world.panther.living().value)
+	}
+	s.save(tokens)
+}
+
+func (s *secretModel) putFreshStandby() {
+	s.save([]string{s.currentTokens()[0], s.world.panther.living().value})
+}
+
+// moveBack is somebody who moves AWSCURRENT to the version that had it before.
+func (s *secretModel) moveBack() {
+	previous := s.labelled(rotation.LabelPrevious)
+	if previous == nil {
+		return
+	}
+	s.remember()
+	s.label(previous, rotation.LabelCurrent)
+	a := act{at: time.Now(), tokens: s.models(tokensIn(previous.value))}
+	for _, t := range a.tokens {
+		a.stored = append(a.stored, t.stored)
+	}
+	s.acts, s.byHand = append(s.acts, a), true
+}
+
+// purge has the versions vanish that Secrets Manager need not keep. Tokens that
+// no other version holds are lost with them.
+func (s *secretModel) purge() {
+	before := s.versions
+	s.versions = nil
+	for _, v := range before {
+		if len(v.labels) > 0 || time.Since(v.created) < 24*time.Hour {
+			s.versions = append(s.versions, v)
+		}
+	}
+	for _, v := range before {
+		for _, t := range s.models(tokensIn(v.value)) {
+			t.lost = t.lost || !s.holds(t.value)
+		}
+	}
+}
+
 // holds reports whether any version has the token.
 func (s *secretModel) holds(token string) bool {
-	return slices.ContainsFunc(s.versions, func(v *versionModel) bool {
-		return v.value != nil && hasToken(*v.value, token)
-	})
+	return slices.ContainsFunc(s.versions, func(v *versionModel) bool { return slices.Contains(tokensIn(v.value), token) })
 }
 
-// hasToken reports whether value is as valueOf makes it of the token.
-func hasToken(value, token string) bool {
-	return len(value) == len(keyBefore)+len(token)+len(keyAfter) && tokenIn(value) == token
-}
-
-// currentToken returns the token of AWSCURRENT.
-func (s *secretModel) currentToken() string {
-	current := s.labelled(rotation.LabelCurrent)
-	if current == nil || current.value == nil {
-		return ""
+func (s *secretModel) replicas() []rotation.Replica {
+	if s.replicaStatus == "" {
+		return nil
 	}
-	return tokenIn(*current.value)
+	if time.Now().Before(s.replicaUntil) {
+		return []rotation.Replica{{Region: "us-east-1", Status: s.replicaStatus}}
+	}
+	return []rotation.Replica{{Region: "us-east-1", Status: "InSync"}}
 }
-
-func tokenIn(value string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(value, keyBefore), keyAfter)
-}
-
-func (s *secretModel) works() bool { return s.world.panther.find(s.currentToken()).works() }
 
 // rotateSecret is RotateSecret with all that Secrets Manager does after it: it
 // makes a version without a value, or takes up the rotation that is not
@@ -143,20 +332,22 @@ func (s *secretModel) works() bool { return s.world.panther.find(s.currentToken(
 // few times if one fails. It reports whether the rotation came to its end.
 func (s *secretModel) rotateSecret() bool {
 	s.world.rotations++
-	s.rotating = true
-	defer func() { s.rotating = false }()
+	outer := s.rotating
+	s.rotating, s.enabled = true, true
+	defer func() { s.rotating = outer }()
+	s.dropCopy()
+	s.beforeRotation = s.currentTokens()
 	pending := s.labelled(rotation.LabelPending)
 	if pending == nil || slices.Contains(pending.labels, rotation.LabelCurrent) {
-		s.rotated++
-		time.Sleep(time.Millisecond) // two versions of one instant are nobody's
-		pending = &versionModel{id: fmt.Sprintf("rotated-%d", s.rotated), created: time.Now()}
-		s.versions = append(s.versions, pending)
-		s.label(pending, rotation.LabelPending)
+		if pending = s.newPending("rotated"); pending == nil {
+			s.world.tell("RotateSecret: no room for another version")
+			return false
+		}
 	}
 	s.world.tell("RotateSecret: version %s", pending.id)
 	for attempt := range 2 {
 		if attempt > 0 {
-			time.Sleep(time.Minute)
+			s.world.sleep(time.Minute)
 			s.world.tell("Secrets Manager runs the rotation again")
 		}
 		if s.runSteps(pending) {
@@ -167,9 +358,22 @@ func (s *secretModel) rotateSecret() bool {
 	return false
 }
 
+// newPending makes the version of a rotation.
+func (s *secretModel) newPending(name string) *versionModel {
+	if time.Now().Before(s.world.full) {
+		return nil
+	}
+	s.remember()
+	s.rotated++
+	v := &versionModel{id: fmt.Sprintf("%s-%d", name, s.rotated), created: s.world.instant()}
+	s.versions = append(s.versions, v)
+	s.label(v, rotation.LabelPending)
+	return v
+}
+
 func (s *secretModel) runSteps(v *versionModel) bool {
 	for _, step := range []rotation.Step{rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret} {
-		if !s.world.invoke(s, v, step) {
+		if !s.enabled || !s.world.invoke(s, v, step) {
 			return false
 		}
 	}
@@ -180,14 +384,22 @@ func (s *secretModel) runSteps(v *versionModel) bool {
 	return true
 }
 
-// replaceByHand is what an operator does who makes a token in the console and
-// puts it into the secret: a new AWSCURRENT, which takes AWSPENDING off
-// whatever version had it.
-func (s *secretModel) replaceByHand() {
-	v := &versionModel{id: fmt.Sprintf("by-hand-%d", len(s.versions)), created: time.Now(), value: valueOf(s.world.panther.living())}
-	s.versions = append(s.versions, v)
-	s.label(v, rotation.LabelCurrent)
-	if pending := s.labelled(rotation.LabelPending); pending != nil {
+// testAlone is RotateSecret with RotateImmediately=false: testSecret alone, on a
+// copy of AWSCURRENT, which vanishes if it passes.
+func (s *secretModel) testAlone() {
+	v := s.newPending("tested")
+	s.store(v, s.labelled(rotation.LabelCurrent).value)
+	s.world.tell("RotateSecret, not immediately: version %s", v.id)
+	if s.world.invoke(s, v, rotation.TestSecret) {
+		s.unlabel(v, rotation.LabelPending)
+		s.versions = slices.DeleteFunc(s.versions, func(o *versionModel) bool { return o == v })
+	}
+}
+
+// dropCopy is what whoever is told does of a copy of AWSCURRENT that stayed.
+func (s *secretModel) dropCopy() {
+	pending := s.labelled(rotation.LabelPending)
+	if pending != nil && strings.HasPrefix(pending.id, "tested-") {
 		s.unlabel(pending, rotation.LabelPending)
 	}
 }
@@ -195,35 +407,31 @@ func (s *secretModel) replaceByHand() {
 // storeModel is Secrets Manager as one process sees it.
 type storeModel struct{ process *process }
 
-var errNotFound = errors.New("no such secret or version")
-
-func (m *storeModel) find(arn string) (*secretModel, error) {
-	for _, s := range m.process.world.secrets {
-		if s.arn == arn {
-			return s, nil
-		}
-	}
-	return nil, errNotFound
-}
+var errNotFound = errors.New("ResourceNotFoundException: no such secret or version")
 
 func (m *storeModel) call(ctx context.Context, kind callKind, arn string, effect func(*secretModel) error) error {
 	return m.process.call(ctx, kind, func() error {
-		s, err := m.find(arn)
-		if err != nil {
-			return err
+		for _, s := range m.process.world.secrets {
+			if s.arn == arn {
+				if kind.writes() {
+					s.remember()
+				}
+				return effect(s)
+			}
 		}
-		return effect(s)
+		return errNotFound
 	})
 }
 
 func (m *storeModel) Describe(ctx context.Context, arn string) (d rotation.Description, err error) {
 	err = m.call(ctx, callDescribe, arn, func(s *secretModel) error {
-		d = rotation.Description{ARN: s.arn, RotationEnabled: true, Labels: map[string][]string{}}
+		d = rotation.Description{ARN: s.arn, RotationEnabled: s.enabled, Labels: map[string][]string{}, Replicas: s.replicas()}
 		for _, v := range s.versions {
 			if len(v.labels) > 0 {
 				d.Labels[v.id] = slices.Clone(v.labels)
 			}
 		}
+		m.process.inv.described = time.Now()
 		return nil
 	})
 	return d, err
@@ -242,18 +450,22 @@ func (m *storeModel) Read(ctx context.Context, arn, id string) (out rotation.Ver
 }
 
 func (m *storeModel) ReadCurrent(ctx context.Context, arn string) (out rotation.Version, err error) {
-	err = m.call(ctx, callRead, arn, func(s *secretModel) error {
+	inv := m.process.inv
+	err = m.call(ctx, callReadCurrent, arn, func(s *secretModel) error {
 		out, err = read(s.labelled(rotation.LabelCurrent))
+		if tokens := tokensIn(out.Value.Reveal()); len(tokens) > 0 {
+			inv.active = tokens[0]
+		}
 		return err
 	})
 	return out, err
 }
 
 func read(v *versionModel) (rotation.Version, error) {
-	if v == nil || v.value == nil {
+	if v == nil || v.value == "" {
 		return rotation.Version{}, rotation.ErrNoValue
 	}
-	return rotation.Version{VersionInfo: v.info(), Value: secret.NewText(*v.value)}, nil
+	return rotation.Version{VersionInfo: v.info(), Value: secret.NewText(v.value)}, nil
 }
 
 func (v *versionModel) info() rotation.VersionInfo {
@@ -261,41 +473,61 @@ func (v *versionModel) info() rotation.VersionInfo {
 }
 
 func (m *storeModel) Put(ctx context.Context, p rotation.Put) error {
-	err := m.call(ctx, callPut, p.SecretARN, func(s *secretModel) error {
-		if !p.RotationToken.Equal(rotationToken) {
-			m.process.world.violate("PutSecretValue without the event's RotationToken")
-		}
-		v := s.version(p.VersionID)
-		switch {
-		case v == nil:
-			v = &versionModel{id: p.VersionID, created: time.Now()}
-			s.versions = append(s.versions, v)
-		case v.value != nil && *v.value == p.Value.Reveal():
-			return nil // ignored, labels and all
-		case v.value != nil:
-			return rotation.ErrVersionTaken
-		}
-		value := p.Value.Reveal()
-		v.value = &value
-		m.process.world.checkRest(value)
-		for _, label := range p.Labels {
-			s.label(v, label)
-		}
-		return nil
-	})
-	if err == nil {
-		m.process.inv.provedWrite = true
+	w, inv := m.process.world, m.process.inv
+	if !p.RotationToken.Equal(rotationToken) && !inv.retiring {
+		w.violate("PutSecretValue without the event's RotationToken")
 	}
+	err := m.call(ctx, callPut, p.SecretARN, func(s *secretModel) error { return s.putSecretValue(p) })
+	inv.provedWrite = inv.provedWrite || err == nil
 	return err
+}
+
+// putSecretValue is PutSecretValue by the function.
+func (s *secretModel) putSecretValue(p rotation.Put) error {
+	value := p.Value.Reveal()
+	if len(value) > secret.MaxBytes {
+		return errors.New("ValidationException: the value is too large")
+	}
+	v := s.version(p.VersionID)
+	switch {
+	case v != nil && v.value == value:
+		return nil // ignored, labels and all
+	case v != nil && v.value != "":
+		return rotation.ErrVersionTaken
+	case v == nil && time.Now().Before(s.world.full):
+		return errors.New("LimitExceededException")
+	}
+	s.world.checkRest(s, value)
+	if v == nil {
+		v = &versionModel{id: p.VersionID, created: s.world.instant()}
+		s.versions = append(s.versions, v)
+	}
+	s.store(v, value)
+	first := s.labelled(rotation.LabelCurrent) == nil
+	for _, label := range p.Labels {
+		s.label(v, label)
+	}
+	if first {
+		s.label(v, rotation.LabelCurrent)
+	} else if slices.Contains(p.Labels, rotation.LabelCurrent) {
+		s.abandon()
+	}
+	return nil
 }
 
 func (m *storeModel) MoveCurrent(ctx context.Context, arn, from, to string) error {
 	return m.call(ctx, callLabel, arn, func(s *secretModel) error {
 		holder, target := s.labelled(rotation.LabelCurrent), s.version(to)
-		if target == nil || holder == nil || holder.id != from {
+		if target == nil {
+			return errNotFound
+		}
+		if holder == nil || holder.id != from {
 			return errors.New("InvalidParameterException: AWSCURRENT is on another version")
 		}
+		s.world.checkKeepsEdits(s, holder, target)
 		s.label(target, rotation.LabelCurrent)
+		s.byHand = false
+		s.world.checkLineage(s)
 		return nil
 	})
 }

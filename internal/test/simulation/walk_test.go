@@ -28,7 +28,7 @@ func TestRandomWalk(t *testing.T) {
 		runs    atomic.Int64
 		wait    sync.WaitGroup
 		mu      sync.Mutex
-		found   *Counterexample
+		found   *counterexample
 		started = time.Now()
 	)
 	stopped := func() bool {
@@ -40,9 +40,9 @@ func TestRandomWalk(t *testing.T) {
 		wait.Go(func() {
 			for time.Since(started) < *walkFor && !stopped() {
 				first := uint64(runs.Add(100)) - 100
-				bubble(t)(func() {
+				inBubble(t)(func() {
 					for i := range uint64(100) {
-						if f := Walk(seed+first+i, Variant{}); f != nil {
+						if f := walk(seed + first + i); f != nil {
 							mu.Lock()
 							found = f
 							mu.Unlock()
@@ -58,7 +58,7 @@ func TestRandomWalk(t *testing.T) {
 	report(t, "walked %d random runs from seed %d in %.1f s: %.0f a second and core", runs.Load(), seed,
 		took, float64(runs.Load())/took/float64(runtime.GOMAXPROCS(0)))
 	if found != nil {
-		t.Errorf("with -seed %d: %s", found.seed, trace(t, found))
+		t.Errorf("with -seed %d: %s", found.seed, traceOf(t, found))
 	}
 }
 
