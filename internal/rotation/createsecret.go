@@ -86,7 +86,9 @@ const (
 // versionSet is versions by id.
 type versionSet map[string]bool
 
-// list returns the versions of the secret, and the set of all that exist.
+// list returns the versions of the secret, and the set of all that exist. It
+// fails if AWSCURRENT is not where d has it: a value that was put since must not
+// count as one that existed.
 func (inv *invocation) list(ctx context.Context, d Description) (versionSet, []VersionInfo, error) {
 	versions, err := inv.versions(ctx)
 	if err != nil {
@@ -98,6 +100,9 @@ func (inv *invocation) list(ctx context.Context, d Description) (versionSet, []V
 	}
 	for _, v := range versions {
 		known[v.ID] = true
+		if slices.Contains(v.Labels, LabelCurrent) && v.ID != d.labelled(LabelCurrent) {
+			return nil, nil, inv.fail(NotRotating, "AWSCURRENT moved while this step began; nothing was rotated", nil)
+		}
 	}
 	return known, versions, nil
 }

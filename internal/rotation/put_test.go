@@ -307,3 +307,31 @@ func TestFinishSecretLeavesAnEmptyVersionAlone(t *testing.T) {
 		}
 	})
 }
+
+// TestAValuePutBeforeTheListStays is somebody who stores a value between the
+// first look and the list, where the read of AWSCURRENT lags behind.
+func TestAValuePutBeforeTheListStays(t *testing.T) {
+	inEachForm(t, func(t *testing.T, a *account, f form) {
+		a.begin("v1")
+		a.living[token(7)], a.living[token(8)] = true, true
+		theirs := single(7, "theirs")
+		if f.name == "two tokens" {
+			theirs = pair(7, 8, "theirs")
+		}
+		a.fail = func(call string) error {
+			switch call {
+			case "Read v1":
+				a.put("theirs", theirs)
+			case "ReadCurrent":
+				a.moveCurrent("old")
+			case "Put old AWSCURRENT":
+				a.moveCurrent("theirs")
+			}
+			return nil
+		}
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "AWSCURRENT moved")
+		if a.count("Rotate") > 0 {
+			t.Error("the token of the replaced value was rotated")
+		}
+	})
+}

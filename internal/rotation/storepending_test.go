@@ -112,6 +112,10 @@ func (s *secondSecret) ReadCurrent(context.Context, string) (rotation.Version, e
 	return rotation.Version{VersionInfo: rotation.VersionInfo{ID: "old 2"}, Value: secret.NewText(token(3))}, nil
 }
 
+func (s *secondSecret) Versions(context.Context, string) ([]rotation.VersionInfo, error) {
+	return nil, nil
+}
+
 func (s *secondSecret) Put(_ context.Context, p rotation.Put) error {
 	s.put = append(s.put, p)
 	return nil
