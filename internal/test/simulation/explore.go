@@ -15,8 +15,8 @@ const slow = 1200 * time.Millisecond
 // scenarios are the worlds that are explored, each with one token and some with
 // two.
 var scenarios = []scenario{
-	{name: "one token", propagation: slow, sealed: true},
-	{name: "two tokens", two: true, propagation: slow, sealed: true},
+	{name: "one token", propagation: slow, sealed: true, pairs: true},
+	{name: "two tokens", two: true, propagation: slow, sealed: true, pairs: true},
 	{name: "other processes", spread: true},
 	{name: "two tokens, other processes", two: true, spread: true},
 	{name: "old token lives on", grace: 30 * time.Second, propagation: slow, sealed: true},
@@ -33,6 +33,8 @@ var scenarios = []scenario{
 	{name: "what lives is out of reach", state: outOfReach},
 	{name: "two tokens, what lives is out of reach", two: true, state: outOfReach},
 	{name: "standby dead", two: true, state: standbyDead},
+	{name: "after two rotations", rotations: 2, propagation: slow},
+	{name: "two tokens, after two rotations", two: true, rotations: 2, sealed: true},
 	{name: "tested first", testFirst: true, propagation: slow},
 	{name: "two tokens, tested first", two: true, testFirst: true, sealed: true},
 }

@@ -267,15 +267,23 @@ func (c *call) run() error {
 	return cmp.Or(c.ended(c.ctx), err)
 }
 
-// runLater makes the call, unless there is an outage now, but after so long.
-func (c *call) runLater(d time.Duration) {
+// runLater makes the call later, unless there is an outage now. Of Panther, that
+// is between the question what became of the token and the next rotateAPIToken.
+func (c *call) runLater() {
+	later := 20 * time.Second
+	if c.kind.isPanther() {
+		later = 800 * time.Millisecond
+	}
 	if c.world.outage(c.kind) == nil {
-		c.world.late = append(c.world.late, lateEffect{time.Now().Add(d), c.effect})
+		c.world.late = append(c.world.late, lateEffect{time.Now().Add(later), c.effect})
 	}
 }
 
 // inject counts the call and returns the fault that strikes it.
 func (w *world) inject(kind callKind) *fault {
+	if !w.begun {
+		return nil
+	}
 	n := w.calls
 	w.calls++
 	w.kinds = append(w.kinds, kind)

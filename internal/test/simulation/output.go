@@ -26,6 +26,7 @@ const (
 // sweep holds for every text that the function writes: no token, in whole or in
 // part, is in it.
 func (o *output) sweep(text string) {
+	o.world.written += len(text)
 	if strings.IndexByte(text, tilde) >= 0 || strings.IndexByte(text, plus) >= 0 {
 		o.found(text)
 	}

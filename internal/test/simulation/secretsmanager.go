@@ -336,7 +336,6 @@ func (s *secretModel) rotateSecret() bool {
 	s.rotating, s.enabled = true, true
 	defer func() { s.rotating = outer }()
 	s.dropCopy()
-	s.beforeRotation = s.currentTokens()
 	pending := s.labelled(rotation.LabelPending)
 	if pending == nil || slices.Contains(pending.labels, rotation.LabelCurrent) {
 		if pending = s.newPending("rotated"); pending == nil {
@@ -525,6 +524,7 @@ func (m *storeModel) MoveCurrent(ctx context.Context, arn, from, to string) erro
 			return errors.New("InvalidParameterException: AWSCURRENT is on another version")
 		}
 		s.world.checkKeepsEdits(s, holder, target)
+		s.beforeRotation = tokensIn(holder.value)
 		s.label(target, rotation.LabelCurrent)
 		s.byHand = false
 		s.world.checkLineage(s)

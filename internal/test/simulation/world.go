@@ -43,6 +43,8 @@ type scenario struct {
 	spread bool
 	// shortTimeout gives the function Lambda's default timeout of 3 s.
 	shortTimeout bool
+	// rotations is how many rotations came to their end before the faults begin.
+	rotations int
 	// testFirst has Secrets Manager run testSecret alone before the first rotation.
 	testFirst bool
 	// pairs: the tests try every pair of faults. In all scenarios, make explore
@@ -83,6 +85,7 @@ const (
 type world struct {
 	scenario scenario
 	plan     plan
+	begun    bool       // faults may strike
 	random   *rand.Rand // picks processes; nil: the first idle one
 
 	secrets   []*secretModel
@@ -104,6 +107,7 @@ type world struct {
 	sealer      sealerState
 	late        []lateEffect
 	latency     time.Duration // of calls so far, yet to pass
+	written     int           // by the function, in bytes
 
 	// What is noted of the run.
 	calls      int
@@ -149,7 +153,7 @@ func newWorld(s scenario, p plan) *world {
 // NewStore makes a Store that is the model of Secrets Manager with one empty
 // secret, without any fault, so that it can be held against the real one.
 func NewStore(arn string) rotation.Store {
-	w := &world{telling: false}
+	w := &world{}
 	w.panther = &pantherModel{world: w}
 	w.output = &output{w}
 	w.secrets = []*secretModel{{world: w, arn: arn, enabled: true}}
@@ -205,6 +209,13 @@ func (w *world) run() {
 	if w.scenario.state == outOfReach || w.scenario.state == standbyDead {
 		rounds = 1 // only a person can mend this one
 	}
+	for _, s := range w.secrets {
+		for range w.scenario.rotations {
+			s.rotateSecret()
+			w.sleep(untilNext)
+		}
+	}
+	w.begun = true
 	for _, s := range w.secrets {
 		if w.scenario.testFirst {
 			s.testAlone()
