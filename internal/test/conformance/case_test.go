@@ -22,6 +22,9 @@ type testCase struct {
 	empty bool // the secret has no version to begin with
 	steps []step
 
+	// onWire: it is about HTTP.
+	onWire bool
+
 	// motoDiffers says what moto does instead of what AWS does: the beginning of
 	// the first difference, as the case reports it. If there is none any more, or
 	// another, the test fails. The sandbox may not differ.
@@ -34,9 +37,22 @@ type testCase struct {
 	notKnownOfAWS bool
 }
 
+// service is the part of Secrets Manager's client that cases use.
+type service interface {
+	CreateSecret(context.Context, *sdk.CreateSecretInput, ...func(*sdk.Options)) (*sdk.CreateSecretOutput, error)
+	DeleteSecret(context.Context, *sdk.DeleteSecretInput, ...func(*sdk.Options)) (*sdk.DeleteSecretOutput, error)
+	DescribeSecret(context.Context, *sdk.DescribeSecretInput, ...func(*sdk.Options)) (*sdk.DescribeSecretOutput, error)
+	GetSecretValue(context.Context, *sdk.GetSecretValueInput, ...func(*sdk.Options)) (*sdk.GetSecretValueOutput, error)
+	ListSecretVersionIds(context.Context, *sdk.ListSecretVersionIdsInput, ...func(*sdk.Options)) (*sdk.ListSecretVersionIdsOutput, error)
+	PutSecretValue(context.Context, *sdk.PutSecretValueInput, ...func(*sdk.Options)) (*sdk.PutSecretValueOutput, error)
+	UpdateSecretVersionStage(context.Context, *sdk.UpdateSecretVersionStageInput, ...func(*sdk.Options)) (*sdk.UpdateSecretVersionStageOutput, error)
+	RotateSecret(context.Context, *sdk.RotateSecretInput, ...func(*sdk.Options)) (*sdk.RotateSecretOutput, error)
+	CancelRotateSecret(context.Context, *sdk.CancelRotateSecretInput, ...func(*sdk.Options)) (*sdk.CancelRotateSecretOutput, error)
+}
+
 // endpoint is a Secrets Manager to ask.
 type endpoint struct {
-	client   *sdk.Client
+	client   service
 	function string // ARN of a function that does Rotate
 
 	settle   time.Duration // how long a read may lag behind a write

@@ -164,6 +164,8 @@ var versionCases = []testCase{
 		name:  "an error of the client has HTTP status 400", // docs, recorded
 		steps: []step{clientErrorStatus(get(2, "")), clientErrorStatus(get(0, "AWSPENDING"))},
 
+		onWire: true,
+
 		motoDiffers: "GetSecretValue answers with HTTP status 404",
 	},
 	{
