@@ -160,6 +160,9 @@ func (w *world) checkLineage(s *secretModel) {
 	if slices.Contains(s.notToTake, active.root()) {
 		w.violate("a token that somebody has for something else is AWSCURRENT")
 	}
+	if active.ageless {
+		return
+	}
 	for _, a := range s.acts {
 		for i, t := range a.tokens {
 			if active.descendsFrom(t) || !a.stored[i].IsZero() && active.root().stored.After(a.stored[i]) {
@@ -208,8 +211,9 @@ func endsDead(k rotation.Kind) bool {
 }
 
 // mayBeDead reports whether the living token cannot be in the secret: it never
-// was, Panther's answer was lost, or it died with its process. Of two tokens,
-// the active one then still works, unless somebody put a dead one.
+// was, Panther's answer was lost, or it died with its process; or the version
+// vanished that told the age of a token. Of two tokens, the active one then
+// still works, unless somebody put a dead one.
 func (w *world) mayBeDead(s *secretModel) bool {
 	if w.scenario.state == outOfReach {
 		return true
@@ -218,6 +222,9 @@ func (w *world) mayBeDead(s *secretModel) bool {
 		return active.outrun
 	}
 	for _, current := range s.models(s.currentTokens()) {
+		if current.ageless {
+			return true
+		}
 		for _, t := range w.panther.tokens {
 			if t.parent != nil && t.root() == current.root() && (t.lost || t.stored.IsZero()) {
 				return true

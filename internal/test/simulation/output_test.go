@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
-	"strings"
 	"testing"
 
 	"panther-token-rotation/internal/rotation"
@@ -68,11 +67,4 @@ func newWriter() *world {
 	w.output = &output{w}
 	w.log = slog.New(w.output)
 	return w
-}
-
-func wantViolation(t *testing.T, w *world, text string) {
-	t.Helper()
-	if len(w.violations) == 0 || !strings.Contains(w.violations[0], text) {
-		t.Errorf("violations %q, want one with %q", w.violations, text)
-	}
 }

@@ -26,6 +26,7 @@ type tokenModel struct {
 	stored    time.Time   // when it was first in a version of the secret; zero: never
 	lost      bool        // it reached no process
 	notSealed bool        // its sealing failed
+	ageless   bool        // the oldest version that held it vanished
 	// siblingEnded: within its grace the parent was replaced once more, which ended
 	// this one. outrun: so it was, and it is in another rotation's version than the
 	// sibling. Then no date tells which of the two is younger.

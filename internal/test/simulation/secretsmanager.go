@@ -295,7 +295,7 @@ func (s *secretModel) moveBack() {
 }
 
 // purge has the versions vanish that Secrets Manager need not keep. Tokens that
-// no other version holds are lost with them.
+// no other version holds are lost with them, and nothing tells the age of others.
 func (s *secretModel) purge() {
 	before := s.versions
 	s.versions = nil
@@ -307,6 +307,7 @@ func (s *secretModel) purge() {
 	for _, v := range before {
 		for _, t := range s.models(tokensIn(v.value)) {
 			t.lost = t.lost || !s.holds(t.value)
+			t.ageless = t.ageless || s.version(v.id) == nil
 		}
 	}
 }
