@@ -131,17 +131,13 @@ var failedTest = regexp.MustCompile(`(?m)^(?:--- FAIL: |panic: test timed out|pa
 
 // try runs the tests against one mutant.
 func try(scratch string, m mutant, tests []string) outcome {
-	source, err := os.ReadFile(m.file)
-	if err != nil {
-		panic(err) // it was read a moment ago
-	}
 	base := filepath.Join(scratch, fmt.Sprintf("%s-%d-%d-%x", filepath.Base(m.file), m.start, m.end, m.with[:min(len(m.with), 20)]))
-	changed := string(source[:m.start]) + m.with + string(source[m.end:])
+	changed := m.source[:m.start] + m.with + m.source[m.end:]
 	absolute, _ := filepath.Abs(m.file)
 	overlay, _ := json.Marshal(map[string]map[string]string{"Replace": {absolute: base + ".go"}})
 	for path, text := range map[string]string{base + ".go": changed, base + ".json": string(overlay)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			panic(err)
+			panic(err) // nothing can be tried then
 		}
 	}
 	arguments := append([]string{"test", "-overlay", base + ".json", "-vet=off", "-count=1", "-timeout=30s"}, tests...)

@@ -11,6 +11,7 @@ import (
 // mutant is one change of one source file.
 type mutant struct {
 	file       string // its path, from the root of the module
+	source     string // of the file, unchanged
 	line       int
 	start, end int    // the bytes that are replaced
 	with       string // what replaces them
@@ -91,7 +92,7 @@ func (m *mutator) replace(start, end token.Pos, with string) {
 	if m.seen[name]++; m.seen[name] > 1 {
 		name += fmt.Sprintf(" (%d)", m.seen[name])
 	}
-	m.found = append(m.found, mutant{m.path, m.files.Position(start).Line, from, to, with, name})
+	m.found = append(m.found, mutant{m.path, m.source, m.files.Position(start).Line, from, to, with, name})
 }
 
 // shorten makes one line of a piece of source.
