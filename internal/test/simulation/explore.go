@@ -59,7 +59,7 @@ func exploreSingles(in bubble, s scenario) (singles []*world, runs int, found *c
 	in(func() {
 		base := run(s, nil, 0, false)
 		found = shortest(found, base, 0)
-		for _, p := range base.plans() {
+		for _, p := range base.plans(true) {
 			w := run(s, p, 0, false)
 			found = shortest(found, w, 0)
 			singles = append(singles, w)
@@ -69,13 +69,16 @@ func exploreSingles(in bubble, s scenario) (singles []*world, runs int, found *c
 }
 
 // explorePairs goes on from exploreSingles with every second fault at every
-// later call of those runs. It stops at the first of those runs that brings a
-// counterexample.
-func explorePairs(in bubble, s scenario, singles []*world) (runs int, found *counterexample) {
+// later call of those runs, and with those that are seldom paired if told to. It
+// stops at the first of those runs that brings a counterexample.
+func explorePairs(in bubble, s scenario, singles []*world, all bool) (runs int, found *counterexample) {
 	// A bubble for each, because its clock does not go beyond the year 2262.
 	for _, single := range singles {
+		if !all && single.plan[0].fault.isSeldomPaired() {
+			continue
+		}
 		in(func() {
-			for _, p := range single.plans() {
+			for _, p := range single.plans(all) {
 				runs++
 				found = shortest(found, run(s, p, 0, false), 0)
 			}
@@ -89,7 +92,7 @@ func explorePairs(in bubble, s scenario, singles []*world) (runs int, found *cou
 
 // plans returns the plans that add one fault to the run's own, at a call behind
 // the last of them.
-func (w *world) plans() (plans []plan) {
+func (w *world) plans(all bool) (plans []plan) {
 	first := 0
 	if n := len(w.plan); n > 0 {
 		first = w.plan[n-1].call + 1
@@ -99,7 +102,7 @@ func (w *world) plans() (plans []plan) {
 			continue
 		}
 		for _, f := range faults {
-			if f.strikes(w, w.kinds[n]) {
+			if f.strikes(w, w.kinds[n]) && (all || !f.isSeldomPaired()) {
 				plans = append(plans, append(slices.Clone(w.plan), injection{n, f}))
 			}
 		}

@@ -272,7 +272,7 @@ func (c *call) run() error {
 func (c *call) runLater() {
 	later := 20 * time.Second
 	if c.kind.isPanther() {
-		later = 800 * time.Millisecond
+		later = 515 * time.Millisecond
 	}
 	if c.world.outage(c.kind) == nil {
 		c.world.late = append(c.world.late, lateEffect{time.Now().Add(later), c.effect})
