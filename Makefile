@@ -6,7 +6,7 @@ override ARCH := $(patsubst x86_64,amd64,$(ARCH))
 $(if $(filter arm64 amd64,$(ARCH)),,$(error ARCH is "$(ARCH)", but Lambda has arm64 and amd64))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test explore fuzz verify bench build build-Function zip clean
+.PHONY: help demo sandbox test explore mutants fuzz verify bench build build-Function zip clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,12 @@ test: ## Run all tests
 	packages=$$(go list ./... | grep -v /simulation$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 $(RACE) $$packages
 	cd $(SIMULATION) && go test
 
-explore: ## Walk at random through faults for WALK (1m), from SEED if given
+explore: ## Try every pair of faults, and walk at random for WALK (1m), from SEED if given
 	cd $(SIMULATION) && go test -run TestRandomWalk -walk=$(or $(WALK),1m) -seed=$(or $(SEED),0) -timeout=0
+	cd $(SIMULATION) && go test -run TestEveryFaultAndEveryPairOfFaults -pairs -timeout=0
+
+mutants: ## Change each decision of the core, one at a time, and see which tests notice
+	@go build -o build/mutants ./internal/test/mutants && exec build/mutants $(ARGS)
 
 fuzz: ## Fuzz each target for FUZZ (30s)
 	@targets=$$(grep -rno --include=*_test.go 'func Fuzz[A-Za-z]*' . | sed 's/:[0-9]*:func /:/'); \
