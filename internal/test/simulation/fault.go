@@ -78,6 +78,11 @@ var faults = []*fault{
 	})},
 	{"retired with notice when idle", is(callRotate, callPut), func(c *call) error { c.retire = withNotice; return c.run() }},
 	{"retired without notice when idle", is(callRotate, callPut), func(c *call) error { c.retire = withoutNotice; return c.run() }},
+	{"retired with notice at the next log line", is(callRotate), func(c *call) error {
+		err := c.run()
+		c.world.noticeAtLog = c.process
+		return err
+	}},
 
 	{"token replaced by hand", anyCall, before(func(c *call) { c.inv.secret.putFresh() })},
 	{"standby replaced by hand", alternating, before(func(c *call) { c.inv.secret.putFreshStandby() })},

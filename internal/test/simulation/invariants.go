@@ -59,6 +59,14 @@ func (w *world) checkActive(s *secretModel) {
 	w.violate("AWSCURRENT's active token does not work, and no person did that")
 }
 
+// checkFlushed holds when a process has used Lambda's notice: it has stored what
+// it held, unless it could not.
+func (w *world) checkFlushed(p *process) {
+	if w.owes(p) && !p.inv.failedWrite {
+		w.violate("a process that had notice of its end has not stored what it held")
+	}
+}
+
 // checkMayRotate holds whenever rotateAPIToken is called: it is the first time
 // for the version as far as the function can know, a write was proved to work,
 // there is time to wait for the answer and to store it, and no reader is shut

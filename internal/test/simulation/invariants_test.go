@@ -44,34 +44,36 @@ func TestInvariantsNotice(t *testing.T) {
 			w.checkNow()
 		}, "no person did that"},
 
-		"the version has a value":         {one, mayRotate(func(inv *invocation) { inv.hadValue = true }), "for a version that has a value"},
-		"an answer was lost":              {one, mayRotate(func(inv *invocation) { inv.unclear = true }), "repeated after a lost answer"},
-		"no write was proved":             {one, mayRotate(func(inv *invocation) { inv.provedWrite = false }), "without proof"},
-		"34 s are left":                   {one, mayRotate(func(inv *invocation) { inv.deadline = time.Now().Add(34 * time.Second) }), "34s before Lambda's deadline"},
-		"everything is right":             {one, mayRotate(func(*invocation) {}), ""},
-		"the active of two tokens":        {two, mayRotate(func(inv *invocation) { inv.active = inv.secret.currentTokens()[1] }), "had as active when it was read"},
-		"what was active until it ended":  {two, mayRotate(func(inv *invocation) { inv.version = inv.secret.labelled(rotation.LabelCurrent) }), "replaces the token that was active"},
-		"a replica lags":                  {two, mayRotate(func(inv *invocation) { inv.secret.lag(inv.began.Add(-time.Second)) }), "readers in another Region"},
-		"a replica lags since a moment":   {two, mayRotate(func(inv *invocation) { inv.secret.lag(inv.began) }), ""},
-		"a replica lags, of one token":    {one, mayRotate(func(inv *invocation) { inv.secret.lag(inv.began.Add(-time.Second)) }), ""},
-		"the deadline passes":             {one, func(w *world, s *secretModel) { w.checkEndsInTime(&invocation{}) }, "still at work"},
-		"the deadline passes in a call":   {one, func(w *world, s *secretModel) { w.checkEndsInTime(&invocation{heldUp: true}) }, ""},
-		"storing is given up early":       {one, func(w *world, s *secretModel) { w.checkKeepsTrying(rotation.NotStored, time.Now().Add(time.Minute)) }, "1m0s before Lambda's deadline"},
-		"storing is given up in time":     {one, func(w *world, s *secretModel) { w.checkKeepsTrying(rotation.NotStored, time.Now().Add(3*time.Second)) }, ""},
-		"a kind that denies danger":       {one, fails(rotation.StoreUnavailable), "StoreUnavailable denies danger"},
-		"a kind that admits danger":       {one, fails(rotation.TokenLost), ""},
-		"the standby is lost":             {two, fails(rotation.StandbyLost), ""},
-		"both are dead, not only standby": {two, func(w *world, s *secretModel) { s.active().to = time.Now(); fails(rotation.StandbyLost)(w, s) }, "StandbyLost denies danger"},
-		"a value that nobody wrote":       {one, func(w *world, s *secretModel) { w.newProcess(); w.checkRest(s, valueOf(9, "t")) }, "more than the tokens changed"},
-		"a value with another token":      {one, func(w *world, s *secretModel) { w.newProcess(); w.checkRest(s, valueOf(1, "t")) }, ""},
-		"a value with a token more":       {one, func(w *world, s *secretModel) { w.newProcess(); w.checkRest(s, valueOf(1, "t", "u")) }, "more than the tokens changed"},
-		"a write without RotationToken":   {one, func(w *world, s *secretModel) { w.putWith(s, secret.Text{}) }, "without the event's RotationToken"},
-		"a write with the RotationToken":  {one, func(w *world, s *secretModel) { w.putWith(s, rotationToken) }, ""},
-		"an edit is undone":               {one, func(w *world, s *secretModel) { s.save(s.atStart); w.finish(s, valueOf(1, s.atStart...)) }, "undid an edit"},
-		"an edit stays":                   {one, func(w *world, s *secretModel) { s.save(s.atStart); w.finish(s, valueOf(2, s.atStart...)) }, ""},
-		"a value without a token":         {one, func(w *world, s *secretModel) { w.finish(s, `{"weight" : 1.0e0 }`) }, "without a token"},
-		"the descendant of what was put":  {one, func(w *world, s *secretModel) { w.finish(s, valueOf(1, w.panther.successorOf(s.active()).value)) }, ""},
-		"an older credential":             {one, func(w *world, s *secretModel) { s.putFresh(); w.finish(s, valueOf(2, s.atStart...)) }, "older credential"},
+		"kept a token after notice":          {one, func(w *world, s *secretModel) { w.checkFlushed(w.owing(false)) }, "has not stored what it held"},
+		"kept a token, but the write failed": {one, func(w *world, s *secretModel) { w.checkFlushed(w.owing(true)) }, ""},
+		"the version has a value":            {one, mayRotate(func(inv *invocation) { inv.hadValue = true }), "for a version that has a value"},
+		"an answer was lost":                 {one, mayRotate(func(inv *invocation) { inv.unclear = true }), "repeated after a lost answer"},
+		"no write was proved":                {one, mayRotate(func(inv *invocation) { inv.provedWrite = false }), "without proof"},
+		"34 s are left":                      {one, mayRotate(func(inv *invocation) { inv.deadline = time.Now().Add(34 * time.Second) }), "34s before Lambda's deadline"},
+		"everything is right":                {one, mayRotate(func(*invocation) {}), ""},
+		"the active of two tokens":           {two, mayRotate(func(inv *invocation) { inv.active = inv.secret.currentTokens()[1] }), "had as active when it was read"},
+		"what was active until it ended":     {two, mayRotate(func(inv *invocation) { inv.version = inv.secret.labelled(rotation.LabelCurrent) }), "replaces the token that was active"},
+		"a replica lags":                     {two, mayRotate(func(inv *invocation) { inv.secret.lag(inv.began.Add(-time.Second)) }), "readers in another Region"},
+		"a replica lags since a moment":      {two, mayRotate(func(inv *invocation) { inv.secret.lag(inv.began) }), ""},
+		"a replica lags, of one token":       {one, mayRotate(func(inv *invocation) { inv.secret.lag(inv.began.Add(-time.Second)) }), ""},
+		"the deadline passes":                {one, func(w *world, s *secretModel) { w.checkEndsInTime(&invocation{}) }, "still at work"},
+		"the deadline passes in a call":      {one, func(w *world, s *secretModel) { w.checkEndsInTime(&invocation{heldUp: true}) }, ""},
+		"storing is given up early":          {one, func(w *world, s *secretModel) { w.checkKeepsTrying(rotation.NotStored, time.Now().Add(time.Minute)) }, "1m0s before Lambda's deadline"},
+		"storing is given up in time":        {one, func(w *world, s *secretModel) { w.checkKeepsTrying(rotation.NotStored, time.Now().Add(3*time.Second)) }, ""},
+		"a kind that denies danger":          {one, fails(rotation.StoreUnavailable), "StoreUnavailable denies danger"},
+		"a kind that admits danger":          {one, fails(rotation.TokenLost), ""},
+		"the standby is lost":                {two, fails(rotation.StandbyLost), ""},
+		"both are dead, not only standby":    {two, func(w *world, s *secretModel) { s.active().to = time.Now(); fails(rotation.StandbyLost)(w, s) }, "StandbyLost denies danger"},
+		"a value that nobody wrote":          {one, func(w *world, s *secretModel) { w.newProcess(); w.checkRest(s, valueOf(9, "t")) }, "more than the tokens changed"},
+		"a value with another token":         {one, func(w *world, s *secretModel) { w.newProcess(); w.checkRest(s, valueOf(1, "t")) }, ""},
+		"a value with a token more":          {one, func(w *world, s *secretModel) { w.newProcess(); w.checkRest(s, valueOf(1, "t", "u")) }, "more than the tokens changed"},
+		"a write without RotationToken":      {one, func(w *world, s *secretModel) { w.putWith(s, secret.Text{}) }, "without the event's RotationToken"},
+		"a write with the RotationToken":     {one, func(w *world, s *secretModel) { w.putWith(s, rotationToken) }, ""},
+		"an edit is undone":                  {one, func(w *world, s *secretModel) { s.save(s.atStart); w.finish(s, valueOf(1, s.atStart...)) }, "undid an edit"},
+		"an edit stays":                      {one, func(w *world, s *secretModel) { s.save(s.atStart); w.finish(s, valueOf(2, s.atStart...)) }, ""},
+		"a value without a token":            {one, func(w *world, s *secretModel) { w.finish(s, `{"weight" : 1.0e0 }`) }, "without a token"},
+		"the descendant of what was put":     {one, func(w *world, s *secretModel) { w.finish(s, valueOf(1, w.panther.successorOf(s.active()).value)) }, ""},
+		"an older credential":                {one, func(w *world, s *secretModel) { s.putFresh(); w.finish(s, valueOf(2, s.atStart...)) }, "older credential"},
 		"a descendant of an older one": {one, func(w *world, s *secretModel) {
 			child := w.panther.successorOf(s.active())
 			s.putFresh()
@@ -150,6 +152,13 @@ func ends(lost bool, kind rotation.Kind) func(*world, *secretModel) {
 
 func (w *world) reach(token *tokenModel, p *process) {
 	w.reached = append(w.reached, reachedToken{token, w.secrets[0], p})
+}
+
+// owing returns a process with a token that it has not stored.
+func (w *world) owing(failed bool) *process {
+	p := &process{inv: &invocation{failedWrite: failed}}
+	w.reach(w.panther.living(), p)
+	return p
 }
 
 // finish has a rotation end with this value.

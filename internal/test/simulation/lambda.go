@@ -69,6 +69,8 @@ type invocation struct {
 	described time.Time
 	// retiring: it is no invocation but Lambda's notice to the process.
 	retiring bool
+	// failedWrite is whether a write has failed in this invocation.
+	failedWrite bool
 }
 
 // lambdaContext is the context of an invocation. It has Lambda's deadline but
@@ -175,16 +177,25 @@ func (p *process) retired() {
 		return
 	}
 	if p.retire == withNotice {
-		p.world.tell("Lambda retires process %d, with notice", p.id)
-		deadline := time.Now().Add(noticeTime)
-		ctx, cancel := context.WithDeadline(context.Background(), deadline)
-		defer cancel()
-		p.inv = &invocation{secret: p.world.secrets[0], version: &versionModel{}, deadline: deadline.Add(time.Millisecond), retiring: true}
-		p.survives(func() { p.rotator.Flush(ctx, p.world.log) })
-		p.inv = nil
+		p.notice()
 	}
 	p.world.tell("process %d is gone", p.id)
 	p.dead, p.world.crashed = true, true
+}
+
+// notice is Lambda's notice to a process that it ends.
+func (p *process) notice() {
+	p.world.tell("  Lambda gives process %d notice", p.id)
+	deadline := time.Now().Add(noticeTime)
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	was := p.inv
+	p.inv = &invocation{secret: p.world.secrets[0], version: &versionModel{}, deadline: deadline.Add(time.Millisecond), retiring: true}
+	p.survives(func() {
+		p.rotator.Flush(ctx, p.world.log)
+		p.world.checkFlushed(p)
+	})
+	p.inv = was
 }
 
 func (p *process) die(format string, args ...any) {
@@ -235,7 +246,9 @@ type call struct {
 // call is every call to the outside: it lets the fault planned for it strike.
 func (p *process) call(ctx context.Context, kind callKind, effect func() error) error {
 	w := p.world
-	w.checkNow()
+	if !p.inv.retiring { // which may come between the answer and the sealing
+		w.checkNow()
+	}
 	fault := w.inject(kind)
 	if w.telling {
 		w.tell("  %s%s", kind, tellFault(fault))

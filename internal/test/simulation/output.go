@@ -55,6 +55,11 @@ func (o *output) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle takes a line of the log.
 func (o *output) Handle(_ context.Context, r slog.Record) error {
+	if p := o.world.noticeAtLog; p != nil {
+		o.world.noticeAtLog = nil
+		p.notice()
+		p.die("process %d is gone", p.id)
+	}
 	o.sweep(r.Message)
 	r.Attrs(func(a slog.Attr) bool {
 		o.sweepAttr(a)

@@ -478,7 +478,7 @@ func (m *storeModel) Put(ctx context.Context, p rotation.Put) error {
 		w.violate("PutSecretValue without the event's RotationToken")
 	}
 	err := m.call(ctx, callPut, p.SecretARN, func(s *secretModel) error { return s.putSecretValue(p) })
-	inv.provedWrite = inv.provedWrite || err == nil
+	inv.provedWrite, inv.failedWrite = inv.provedWrite || err == nil, inv.failedWrite || err != nil
 	return err
 }
 

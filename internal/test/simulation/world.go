@@ -105,6 +105,7 @@ type world struct {
 	pantherDown time.Time
 	slow        bool // the next token takes long to work
 	sealer      sealerState
+	noticeAtLog *process // Lambda ends it at the next line of the log
 	late        []lateEffect
 	latency     time.Duration // of calls so far, yet to pass
 	written     int           // by the function, in bytes
