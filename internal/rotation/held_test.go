@@ -184,3 +184,25 @@ func TestASealerThatPanicsLosesNoToken(t *testing.T) {
 		t.Error("the failure was not measured")
 	})
 }
+
+// TestALateWriteRevivesNoRotation is a write that took effect only after
+// somebody put a value. The process still holds the token when Secrets Manager
+// runs createSecret again.
+func TestALateWriteRevivesNoRotation(t *testing.T) {
+	inEachForm(t, func(t *testing.T, a *account, f form) {
+		a.begin("v1")
+		a.notStored()
+		a.living[token(7)], a.living[token(8)] = true, true
+		fresh, late := single(7, "fresh"), single(3, "first")
+		if f.name == "two tokens" {
+			fresh, late = pair(7, 8, "fresh"), pair(3, 1, "first")
+		}
+		a.put("operator", fresh)
+		a.versions["v1"].value = late
+		a.move(rotation.LabelPending, "v1")
+		a.mustFail(rotation.CreateSecret, rotation.Abandoned)
+		if a.labelled(rotation.LabelPending) != "" {
+			t.Error("the rotation goes on over the value that somebody put")
+		}
+	})
+}

@@ -195,44 +195,62 @@ func (inv *invocation) storeHeld(ctx context.Context) (filled bool, err error) {
 		return false, nil
 	}
 	next := held.nextToken
+	started := time.Now()
 	known, value, fits := inv.fitsPending(ctx, next)
-	if !fits {
-		return false, inv.storeSuccessor(ctx, next)
+	switch fits {
+	case isThere: // createSecret decides whether the rotation goes on
+		inv.stored(next, started)
+		return false, nil
+	case doesFit:
+		next.value = value
+		return true, inv.storePending(ctx, next, known)
 	}
-	next.value = value
-	return true, inv.storePending(ctx, next, known)
+	return false, inv.storeSuccessor(ctx, next)
 }
+
+// fit is whether a held token may go into the version.
+type fit int
+
+const (
+	doesNotFit fit = iota
+	doesFit
+	// isThere: the version holds the token. A write that seemed to fail took
+	// effect.
+	isThere
+)
 
 // fitsPending reports whether a held token may go into the version: the
 // version is empty and carries AWSPENDING, and AWSCURRENT still holds the
-// token that was replaced. A version that holds the token already fits, too. It
-// returns AWSCURRENT's present value with the held token, so that no edit of
-// another key is undone. Whatever cannot be confirmed in a few seconds counts
-// as no.
-func (inv *invocation) fitsPending(ctx context.Context, held nextToken) (versionSet, secret.Text, bool) {
+// token that was replaced. It returns AWSCURRENT's present value with the held
+// token, so that no edit of another key is undone. Whatever cannot be confirmed
+// in a few seconds counts as no.
+func (inv *invocation) fitsPending(ctx context.Context, held nextToken) (versionSet, secret.Text, fit) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTime)
 	defer cancel()
 	d, err := inv.describe(ctx)
 	if err != nil || !d.RotationEnabled || !d.carries(inv.VersionID, LabelPending) || d.carries(inv.VersionID, LabelCurrent) {
-		return nil, secret.Text{}, false
+		return nil, secret.Text{}, doesNotFit
 	}
 	pending, err := inv.read(ctx, inv.VersionID)
 	if err == nil && inv.holds(pending.Value, held.token) {
-		return versionSet{d.labelled(LabelCurrent): true}, pending.Value, true
+		return nil, secret.Text{}, isThere
 	}
 	if !errors.Is(err, ErrNoValue) {
-		return nil, secret.Text{}, false
+		return nil, secret.Text{}, doesNotFit
 	}
 	known, _, err := inv.list(ctx, d)
 	if err != nil {
-		return nil, secret.Text{}, false
+		return nil, secret.Text{}, doesNotFit
 	}
 	current, err := inv.currentToRotate(ctx, d)
 	if err != nil {
-		return nil, secret.Text{}, false
+		return nil, secret.Text{}, doesNotFit
 	}
 	value, ok := current.value.Rotated(held.replaced, held.token)
-	return known, value, ok
+	if !ok {
+		return nil, secret.Text{}, doesNotFit
+	}
+	return known, value, doesFit
 }
 
 // Flush stores every held token in a successor version, once, with the
