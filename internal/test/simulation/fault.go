@@ -85,6 +85,7 @@ var faults = []*fault{
 	}},
 
 	{"token replaced by hand", anyCall, before(func(c *call) { c.inv.secret.putFresh() })},
+	{"whoever is told puts a token and rotates at once", is(callRotate, callPut), func(c *call) error { c.inv.secret.reacts = true; return c.run() }},
 	{"standby replaced by hand", alternating, before(func(c *call) { c.inv.secret.putFreshStandby() })},
 	{"another key edited", anyCall, before(func(c *call) { c.inv.secret.save(c.inv.secret.currentTokens()) })},
 	{"the value from before the last rotation saved", afterRotations, before(func(c *call) { c.inv.secret.save(c.inv.secret.beforeRotation) })},
@@ -98,7 +99,7 @@ var faults = []*fault{
 // time that make test takes. Other rows stand for most of what they do.
 var seldomPaired = []string{
 	"hang before the effect", "throttled", "no API there", "no connection", "success after 40 s", "the sealer panics",
-	"Secrets Manager down for 10 min", "Panther down for 10 min", "a replica lags for 3 min", "a replica fails for 2 h",
+	"Panther down for 10 min", "a replica lags for 3 min", "a replica fails for 2 h",
 	"unlabelled versions of yesterday vanish", "a second invocation after the effect", "overtaken after the effect",
 }
 

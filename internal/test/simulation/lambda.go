@@ -328,7 +328,9 @@ func (w *world) outage(kind callKind) error {
 // of a context that is over.
 func (p *process) ended(ctx context.Context) error {
 	if !time.Now().Before(p.inv.deadline) {
-		p.world.checkEndsInTime(p.inv)
+		if !p.inv.retiring {
+			p.world.checkEndsInTime(p.inv)
+		}
 		p.die("Lambda ends process %d at its deadline", p.id)
 	}
 	return ctx.Err()

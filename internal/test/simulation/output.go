@@ -57,6 +57,9 @@ func (o *output) Enabled(context.Context, slog.Level) bool { return true }
 func (o *output) Handle(_ context.Context, r slog.Record) error {
 	if p := o.world.noticeAtLog; p != nil {
 		o.world.noticeAtLog = nil
+		for _, r := range o.world.reached {
+			r.token.notSealed = r.token.notSealed || !o.world.isSafe(r) // there was no time for it
+		}
 		p.notice()
 		p.die("process %d is gone", p.id)
 	}

@@ -36,6 +36,7 @@ type secretModel struct {
 	acts []act
 	// byHand: somebody gave AWSCURRENT to the version that has it.
 	byHand   bool
+	reacts   bool // whoever is told of the next failure puts a token
 	failures []rotation.Kind
 }
 
@@ -355,6 +356,15 @@ func (s *secretModel) rotateSecret() bool {
 		}
 	}
 	s.world.tell("the rotation failed")
+	if s.reacts {
+		s.reacts = false
+		s.world.sleep(2 * time.Minute)
+		s.putFresh()
+		for _, t := range s.models(s.currentTokens()) {
+			t.from = time.Now().Add(40 * time.Second) // as Panther says of new tokens
+		}
+		return s.rotateSecret()
+	}
 	return false
 }
 
