@@ -170,6 +170,7 @@ func TestFinishSecretIsDoneWhereTheMoveOnlySeemedToFail(t *testing.T) {
 			return nil
 		}
 		a.mustRun(rotation.FinishSecret)
+		a.mustMeasure(rotation.Rotated)
 	})
 }
 
