@@ -82,7 +82,7 @@ func (x *exchange) adopt(ctx context.Context, found candidate) nextToken {
 // otherLiving returns the candidate's other token if it works, else dead.
 func (x *exchange) otherLiving(ctx context.Context, found candidate, dead secret.Text) secret.Text {
 	for _, token := range found.version.tokens {
-		if !token.Equal(found.token) && !token.Equal(x.current.value.Next()) && x.check(ctx, token) == nil {
+		if !token.Equal(found.token) && x.check(ctx, token) == nil {
 			return token
 		}
 	}
@@ -127,15 +127,11 @@ func (inv *invocation) readLineage(ctx context.Context) (lineage, error) {
 			v, err = inv.Store.Read(ctx, inv.SecretID, info.ID)
 			return err
 		})
-		switch {
-		case err == nil:
-			l.versions = append(l.versions, lineageVersion{info, inv.tokens(v.Value)})
-			continue
-		case !errors.Is(err, ErrNoValue) && !errors.Is(err, secret.ErrBinary):
+		if err != nil && !errors.Is(err, ErrNoValue) && !errors.Is(err, secret.ErrBinary) {
 			EventReadFailed.Log(inv.log, "successor", info.ID, "error", err.Error())
 			l.partial = true
 		}
-		l.versions = append(l.versions, lineageVersion{VersionInfo: info})
+		l.versions = append(l.versions, lineageVersion{info, inv.tokens(v.Value)})
 	}
 	return l, nil
 }
@@ -169,10 +165,7 @@ func (l lineage) made(token secret.Text) (oldest origin, ok bool) {
 	for _, v := range l.versions {
 		at, counts := origin{at: v.Created}, v.holds(token)
 		if successor { // then no other version counts
-			counts = v.isSuccessorWith(token)
-		}
-		if counts && successor {
-			at, counts = l.madeBy(v)
+			at, counts = l.madeBy(v, token)
 		}
 		if counts && (!ok || at.compare(oldest) < 0) {
 			oldest, ok = at, true
@@ -185,14 +178,17 @@ func (v lineageVersion) isSuccessorWith(token secret.Text) bool {
 	return isSuccessorID(v.ID) && len(v.tokens) > 0 && v.tokens[0].Equal(token)
 }
 
-// madeBy returns the origin of a successor version's new token: right after
-// the version whose token it replaced. Where another invocation filled the
+// madeBy returns the origin of the token if it is the new one of this successor
+// version: right after the version whose token it replaced. Where another invocation filled the
 // version that it was made for, right after that one: both tokens come from the
 // same call, and the later one must be found. Are these versions gone, nothing
 // tells.
-func (l lineage) madeBy(successor lineageVersion) (origin, bool) {
+func (l lineage) madeBy(successor lineageVersion, token secret.Text) (origin, bool) {
+	if !successor.isSuccessorWith(token) {
+		return origin{}, false
+	}
 	for _, v := range l.versions {
-		if madeFor(successor.ID, v.ID) && len(v.tokens) > 0 && !v.holds(successor.tokens[0]) {
+		if madeFor(successor.ID, v.ID) && len(v.tokens) > 0 && !v.holds(token) {
 			return origin{at: v.Created, after: true}, true
 		}
 	}
@@ -299,5 +295,6 @@ func replaces(successorID, id string) bool {
 }
 
 func madeFor(successorID, id string) bool {
-	return isSuccessorID(successorID) && strings.Contains(successorID, "-"+versionHash(id)+"-") && !replaces(successorID, id)
+	_, second, _ := strings.Cut(strings.TrimPrefix(successorID, successorPrefix), "-")
+	return strings.HasPrefix(second, versionHash(id)+"-")
 }

@@ -78,7 +78,7 @@ func (inv *invocation) rotateToken(ctx context.Context, current currentVersion) 
 	wait := newBackoff()
 	for do := rotate; ; {
 		next, answer, err := x.do(ctx, do)
-		if err != nil || answer == nil {
+		if answer == nil {
 			return next, err
 		}
 		x.last = answer
@@ -86,9 +86,7 @@ func (inv *invocation) rotateToken(ctx context.Context, current currentVersion) 
 		switch {
 		case do == giveUp:
 			return nextToken{}, x.failed(EndpointMisconfigured, "cannot reach Panther's API at PANTHER_API_URL: "+answer.Summary, nil)
-		case do == search, answer.Answer == works:
-			continue
-		case !wait.pause(ctx, answer.RetryAfter):
+		case do != search && answer.Answer != works && !wait.pause(ctx, answer.RetryAfter):
 			return nextToken{}, x.outOfTime()
 		}
 	}
@@ -116,7 +114,7 @@ func (x *exchange) decide(done action, answer Answer) action {
 // do carries out one action. It returns a token, an answer that does not end
 // the exchange, or an error that does.
 func (x *exchange) do(ctx context.Context, a action) (nextToken, *AnswerError, error) {
-	if x.last != nil && a != search {
+	if x.last != nil {
 		if err := x.checkStillEmpty(ctx); err != nil {
 			return nextToken{}, nil, err
 		}

@@ -59,7 +59,7 @@ func (inv *invocation) resolveTaken(ctx context.Context, next nextToken, known v
 	reading, cancel := context.WithTimeout(ctx, resolveTime)
 	defer cancel()
 	version, err := inv.read(reading, inv.VersionID)
-	if err == nil && inv.holds(version.Value, next.token) {
+	if inv.holds(version.Value, next.token) {
 		inv.stored(next, started)
 		return inv.verifyPending(ctx, next, known, inPending)
 	}
@@ -99,7 +99,7 @@ func (inv *invocation) verifyPending(ctx context.Context, next nextToken, known 
 	switch {
 	case current == inv.VersionID && at != inPending:
 		return inv.checkFinished(ctx, next)
-	case current == inv.VersionID, known[current] && at != withoutLabel:
+	case known[current] && at != withoutLabel:
 		return nil // testSecret decides whether the version's token works
 	case known[current]:
 		return inv.fail(NotRotating, "AWSPENDING was taken off the version; the new token is in version "+next.successorID, nil)
@@ -114,7 +114,6 @@ func (inv *invocation) makeWay(ctx context.Context, next nextToken, current stri
 	if err != nil && !errors.Is(err, ErrNoValue) && !errors.Is(err, secret.ErrBinary) {
 		return inv.storeFailed("cannot read the value that was put during this rotation", err)
 	}
-	theirs.ID = current
 	if at == inPending && !inv.holds(theirs.Value, next.token) {
 		if err := inv.storeSuccessor(ctx, next); err != nil {
 			return err
@@ -228,11 +227,11 @@ func (inv *invocation) fitsPending(ctx context.Context, held nextToken) (version
 	ctx, cancel := context.WithTimeout(ctx, resolveTime)
 	defer cancel()
 	d, err := inv.describe(ctx)
-	if err != nil || !d.RotationEnabled || !d.carries(inv.VersionID, LabelPending) || d.carries(inv.VersionID, LabelCurrent) {
+	if err != nil || !d.RotationEnabled || !d.carries(inv.VersionID, LabelPending) {
 		return nil, secret.Text{}, doesNotFit
 	}
 	pending, err := inv.read(ctx, inv.VersionID)
-	if err == nil && inv.holds(pending.Value, held.token) {
+	if inv.holds(pending.Value, held.token) {
 		return nil, secret.Text{}, isThere
 	}
 	if !errors.Is(err, ErrNoValue) {

@@ -53,7 +53,7 @@ func (inv *invocation) awaitToken(ctx context.Context, value secret.Value) (wait
 	waiting, stop := context.WithTimeout(ctx, testTime(ctx, inv.PropagationTimeout))
 	defer stop()
 	ask := inv.pollingFor(value)
-	if ask.first > 0 && !sleep(waiting, ask.first) {
+	if !sleep(waiting, ask.first) {
 		return time.Since(started), &AnswerError{Summary: "too little time was left to ask"}
 	}
 	for attempt := 1; ; attempt++ {
@@ -139,16 +139,14 @@ func (inv *invocation) giveUpTesting(ctx context.Context, pending Version, value
 	what := "the AWSPENDING token did not work in " + waited.Round(time.Second).String() + " (" + last.Summary + ")"
 	current, err := inv.readCurrent(ctx)
 	switch {
-	case err == nil && current.Value.Equal(pending.Value):
+	case current.Value.Equal(pending.Value):
 		return inv.failOnCopy(NotYetWorking, what, nil)
 	case last.Answer != Unauthorized:
 		return inv.failWith(NotYetWorking, what, nextCheckPanther, nil)
-	case err != nil:
-		return inv.fail(NotYetWorking, what, err)
 	}
 	replaced, ok := replacedToken(inv.tokens(current.Value), value)
 	if !ok {
-		return inv.fail(NotYetWorking, what, nil)
+		return inv.fail(NotYetWorking, what, err)
 	}
 	switch answer := inv.check(ctx, replaced); {
 	case answer == nil:
