@@ -69,6 +69,9 @@ func TestAHeldTokenGoesIntoThePresentValue(t *testing.T) {
 			want = pair(3, 1, "edited")
 		}
 		a.mustHaveValue("v2", want)
+		if a.labelled(rotation.LabelSuccessor) != "" {
+			t.Error("it was stored in a successor version")
+		}
 	})
 }
 

@@ -152,7 +152,7 @@ func (inv *invocation) giveUpTesting(ctx context.Context, pending Version, value
 	case answer == nil:
 		return inv.fail(ReplacedByHand, "the new token does not work ("+last.Summary+"), but the replaced one does", nil)
 	case answer.Answer != Unauthorized:
-		return inv.failWith(NotYetWorking, what+", and the replaced one could not be checked ("+answer.Summary+")", nextCheckPanther, nil)
+		return inv.failWith(NotYetWorking, what+"; the replaced one could not be checked", nextCheckPanther, nil)
 	}
 	return inv.supersede(ctx, current, value, what)
 }

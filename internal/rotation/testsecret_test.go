@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"panther-token-rotation/internal/rotation"
+	"panther-token-rotation/internal/secret"
 )
 
 func TestTestSecretWaitsForTheToken(t *testing.T) {
@@ -196,6 +197,89 @@ func TestFinishSecretWaitsForReplicas(t *testing.T) {
 				a.mustRun(rotation.FinishSecret)
 				if took := time.Since(started); took < tc.atLeast || took > tc.atMost {
 					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
+
+func TestTestSecretNeedsToReadTheVersion(t *testing.T) {
+	for err, kind := range map[error]rotation.Kind{errDown: rotation.StoreUnavailable, secret.ErrBinary: rotation.SecretUnusable} {
+		inAccount(t, func(t *testing.T, a *account) {
+			a.versions["new"].value = token(2)
+			a.failing("Read new", err)
+			a.mustFail(rotation.TestSecret, kind)
+		})
+	}
+}
+
+func TestTestSecretDoesNotPassUnasked(t *testing.T) {
+	inPair(t, func(t *testing.T, a *account) {
+		a.versions["new"].value = pair(3, 1, "x")
+		a.check(a.run(rotation.TestSecret, 2*time.Second), rotation.NotYetWorking, "too little time")
+	})
+}
+
+func TestThePropagationIsMeasuredSincePanthersAnswer(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.issued = 3
+		a.mustRun(rotation.CreateSecret)
+		time.Sleep(20 * time.Second)
+		a.mustRun(rotation.TestSecret)
+		if last := a.measured[len(a.measured)-1]; last.Event != rotation.Propagated || last.Duration < 20*time.Second {
+			t.Errorf("it was measured as %+v", last)
+		}
+	})
+}
+
+func TestAStandbyOfNoClearAnswerIsNotDead(t *testing.T) {
+	inPair(t, func(t *testing.T, a *account) {
+		a.versions["new"].value = pair(3, 1, "x")
+		a.checks = []error{nil, unclear}
+		a.mustRun(rotation.TestSecret)
+		if a.wasMeasured(rotation.StandbyDead) {
+			t.Error("the standby was told to be dead")
+		}
+	})
+}
+
+// TestTestSecretGivesUp is what it finds out of a token that does not work, and
+// what it then says and does.
+func TestTestSecretGivesUp(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(a *account)
+		kind   rotation.Kind
+		tells  string
+	}{
+		"nothing is known of the replaced one": {func(a *account) { a.fail = once(a, "ReadCurrent", func() { a.checks = []error{unclear} }) }, rotation.NotYetWorking, "could not be checked"},
+		"the replaced one is dead":             {func(*account) {}, rotation.NotYetWorking, "neither does the one it replaced"},
+		"AWSCURRENT cannot be read":            {func(a *account) { a.failing("ReadCurrent", errDown) }, rotation.NotYetWorking, "InternalServiceError"},
+		"AWSCURRENT has an odd standby":        {func(a *account) { a.versions["old"].value = strings.Replace(pair(1, 2, "x"), token(2), "", 1) }, rotation.NotYetWorking, "neither"},
+		"the versions cannot be listed":        {func(a *account) { a.failing("Versions", errDown) }, rotation.NotYetWorking, "neither"},
+		"AWSPENDING cannot be removed": {func(a *account) {
+			a.living[token(4)] = true
+			a.add("beside", token(4))
+			a.failing("DropPending", errDown)
+		}, rotation.StoreUnavailable, "cannot be removed"},
+		"the living one is older than a stale save": {func(a *account) {
+			a.living[token(4)] = true
+			a.add("beside", token(4))
+			a.add("edit", token(1)+"\n")
+			a.moveCurrent("edit")
+		}, rotation.Superseded, "beside"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.versions["new"].value = token(3)
+				a.living = map[string]bool{}
+				tc.change(a)
+				started := time.Now()
+				a.mustFail(rotation.TestSecret, tc.kind, tc.tells)
+				if took := time.Since(started); a.fail == nil && took > 190*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				if n := a.count("Read new"); n != 1 {
+					t.Errorf("the version was read %d times", n)
 				}
 			})
 		})

@@ -192,8 +192,11 @@ func TestTestSecretAsksGentlyWithTwoTokens(t *testing.T) {
 	inPair(t, func(t *testing.T, a *account) {
 		a.versions["new"].value = pair(3, 1, "x")
 		started := time.Now()
-		a.after(40*time.Second, func() { a.living[token(3)] = true })
+		a.after(100*time.Second, func() { a.living[token(3)] = true })
 		a.mustRun(rotation.TestSecret)
+		if pause := a.asked[1].Sub(a.asked[0]); pause > 3100*time.Millisecond {
+			t.Errorf("the second question came %v after the first", pause)
+		}
 		if first := a.asked[0].Sub(started); first < 2*time.Second || first > 3*time.Second {
 			t.Errorf("the first question came after %v", first)
 		}
