@@ -1,8 +1,6 @@
 package rotation_test
 
 import (
-	"context"
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -82,31 +80,6 @@ func TestASecondInvocationsYoungTokenIsLeftToTestSecret(t *testing.T) {
 		})
 		a.mustFail(rotation.CreateSecret, rotation.Superseded)
 	})
-}
-
-// TestTheDeadlineIsOnTheMonotonicClock holds where the clock is set during an
-// invocation. It runs in real time, because simulated time has one clock.
-func TestTheDeadlineIsOnTheMonotonicClock(t *testing.T) {
-	wall := time.Now().Add(lambdaTimeout).Round(0) // as aws-lambda-go makes it
-	ctx, cancel := context.WithDeadline(t.Context(), wall)
-	defer cancel()
-	var seen time.Time
-	rotator := rotation.New(rotation.Config{Store: describeOnly{seen: &seen}, Meter: meter{&account{}}})
-	err := rotator.Handle(ctx, slog.New(slog.DiscardHandler), rotation.Request{Step: rotation.TestSecret, SecretID: arn, VersionID: "new"})
-	if err == nil || seen.IsZero() || seen == seen.Round(0) {
-		t.Errorf("the deadline is a wall clock time: %v (%v)", seen, err)
-	}
-}
-
-// describeOnly notes the deadline of the call that it fails.
-type describeOnly struct {
-	rotation.Store
-	seen *time.Time
-}
-
-func (d describeOnly) Describe(ctx context.Context, _ string) (rotation.Description, error) {
-	*d.seen, _ = ctx.Deadline()
-	return rotation.Description{}, rotation.ErrNoValue
 }
 
 func TestOfSeveralFailuresTheLastAnswerIsTold(t *testing.T) {

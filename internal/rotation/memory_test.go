@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"testing"
@@ -70,5 +71,22 @@ func TestAnUnknownErrorIsAnError(t *testing.T) {
 	cause := errors.New("?")
 	if err := inv.asError(cause); err == nil || !errors.Is(err, StoreUnavailable) || !errors.Is(err, cause) {
 		t.Errorf("it became %v", err)
+	}
+}
+
+// TestTheDeadlineIsOnTheMonotonicClock holds where the clock is set during an
+// invocation. It runs in real time, because simulated time has one clock.
+func TestTheDeadlineIsOnTheMonotonicClock(t *testing.T) {
+	wall := time.Now().Add(time.Minute).Round(0) // as aws-lambda-go makes it
+	ctx, cancel := context.WithDeadline(t.Context(), wall)
+	defer cancel()
+	steady, stop := withSteadyDeadline(ctx)
+	defer stop()
+	deadline, ok := steady.Deadline()
+	if !ok || deadline == deadline.Round(0) {
+		t.Errorf("the deadline is a wall clock time: %v", deadline)
+	}
+	if early := wall.Sub(deadline); early < 0 || early > time.Second {
+		t.Errorf("it is %v before Lambda's", early)
 	}
 }

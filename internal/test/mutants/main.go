@@ -140,7 +140,7 @@ func try(scratch string, m mutant, tests []string) outcome {
 			panic(err) // nothing can be tried then
 		}
 	}
-	arguments := append([]string{"test", "-overlay", base + ".json", "-vet=off", "-count=1", "-timeout=15s"}, tests...)
+	arguments := append([]string{"test", "-overlay", base + ".json", "-vet=off", "-ldflags=-s -w", "-count=1", "-timeout=15s"}, tests...)
 	said, err := exec.CommandContext(context.Background(), "go", arguments...).CombinedOutput()
 	o := outcome{mutant: m, builds: !strings.Contains(string(said), "[build failed]")}
 	if err != nil && o.builds {
