@@ -1,15 +1,12 @@
 package simulation
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"panther-token-rotation/internal/rotation"
-	"panther-token-rotation/internal/secret"
 )
 
 // secretModel is a secret in Secrets Manager, with the rules of versions and
@@ -38,13 +35,6 @@ type secretModel struct {
 	byHand   bool
 	reacts   bool // whoever is told of the next failure puts a token
 	failures []rotation.Kind
-}
-
-// act is somebody giving AWSCURRENT to a version.
-type act struct {
-	at     time.Time
-	tokens []*tokenModel
-	stored []time.Time // when each had first been in the secret; zero: it was new
 }
 
 type versionModel struct {
@@ -238,63 +228,6 @@ func (s *secretModel) active() *tokenModel {
 
 func (s *secretModel) works() bool { return s.active().works() }
 
-// put is what somebody does who stores a value: a new AWSCURRENT, which takes
-// AWSPENDING off whatever version had it.
-func (s *secretModel) put(value string) {
-	s.remember()
-	v := &versionModel{id: fmt.Sprintf("by-hand-%d", len(s.versions)), created: s.world.instant()}
-	a := act{at: v.created, tokens: s.models(tokensIn(value))}
-	for _, t := range a.tokens {
-		a.stored = append(a.stored, t.stored)
-	}
-	s.versions = append(s.versions, v)
-	s.store(v, value)
-	s.label(v, rotation.LabelCurrent)
-	s.abandon()
-	s.acts, s.byHand = []act{a}, true
-}
-
-// abandon takes AWSPENDING off, as Secrets Manager does for a new AWSCURRENT.
-func (s *secretModel) abandon() {
-	if pending := s.labelled(rotation.LabelPending); pending != nil && !slices.Contains(pending.labels, rotation.LabelCurrent) {
-		s.unlabel(pending, rotation.LabelPending)
-	}
-}
-
-// save puts these tokens with another key edited.
-func (s *secretModel) save(tokens []string) {
-	s.edits++
-	s.put(valueOf(1+s.edits, tokens...))
-}
-
-// putFresh puts a token that was made in the console, or two of them.
-func (s *secretModel) putFresh() {
-	tokens := []string{s.world.panther.living().value}
-	if s.world.scenario.two {
-		tokens = append(tokens, s.world.panther.living().value)
-	}
-	s.save(tokens)
-}
-
-func (s *secretModel) putFreshStandby() {
-	s.save([]string{s.currentTokens()[0], s.world.panther.living().value})
-}
-
-// moveBack is somebody who moves AWSCURRENT to the version that had it before.
-func (s *secretModel) moveBack() {
-	previous := s.labelled(rotation.LabelPrevious)
-	if previous == nil {
-		return
-	}
-	s.remember()
-	s.label(previous, rotation.LabelCurrent)
-	a := act{at: time.Now(), tokens: s.models(tokensIn(previous.value))}
-	for _, t := range a.tokens {
-		a.stored = append(a.stored, t.stored)
-	}
-	s.acts, s.byHand = append(s.acts, a), true
-}
-
 // purge has the versions vanish that Secrets Manager need not keep. Tokens that
 // no other version holds are lost with them, and nothing tells the age of others.
 func (s *secretModel) purge() {
@@ -412,154 +345,4 @@ func (s *secretModel) dropCopy() {
 	if pending != nil && strings.HasPrefix(pending.id, "tested-") {
 		s.unlabel(pending, rotation.LabelPending)
 	}
-}
-
-// storeModel is Secrets Manager as one process sees it.
-type storeModel struct{ process *process }
-
-var errNotFound = errors.New("ResourceNotFoundException: no such secret or version")
-
-func (m *storeModel) call(ctx context.Context, kind callKind, arn string, effect func(*secretModel) error) error {
-	return m.process.call(ctx, kind, func() error {
-		for _, s := range m.process.world.secrets {
-			if s.arn == arn {
-				if kind.writes() {
-					s.remember()
-				}
-				return effect(s)
-			}
-		}
-		return errNotFound
-	})
-}
-
-func (m *storeModel) Describe(ctx context.Context, arn string) (d rotation.Description, err error) {
-	err = m.call(ctx, callDescribe, arn, func(s *secretModel) error {
-		d = rotation.Description{ARN: s.arn, RotationEnabled: s.enabled, Labels: map[string][]string{}, Replicas: s.replicas()}
-		for _, v := range s.versions {
-			if len(v.labels) > 0 {
-				d.Labels[v.id] = slices.Clone(v.labels)
-			}
-		}
-		m.process.inv.described = time.Now()
-		return nil
-	})
-	return d, err
-}
-
-func (m *storeModel) Read(ctx context.Context, arn, id string) (out rotation.Version, err error) {
-	kind := callRead
-	if m.process.inv.version.id == id {
-		kind = callReadPending
-	}
-	err = m.call(ctx, kind, arn, func(s *secretModel) error {
-		out, err = read(s.version(id))
-		return err
-	})
-	return out, err
-}
-
-func (m *storeModel) ReadCurrent(ctx context.Context, arn string) (out rotation.Version, err error) {
-	inv := m.process.inv
-	err = m.call(ctx, callReadCurrent, arn, func(s *secretModel) error {
-		out, err = read(s.labelled(rotation.LabelCurrent))
-		if tokens := tokensIn(out.Value.Reveal()); len(tokens) > 0 {
-			inv.active = tokens[0]
-		}
-		return err
-	})
-	return out, err
-}
-
-func read(v *versionModel) (rotation.Version, error) {
-	if v == nil || v.value == "" {
-		return rotation.Version{}, rotation.ErrNoValue
-	}
-	return rotation.Version{VersionInfo: v.info(), Value: secret.NewText(v.value)}, nil
-}
-
-func (v *versionModel) info() rotation.VersionInfo {
-	return rotation.VersionInfo{ID: v.id, Labels: slices.Clone(v.labels), Created: v.created}
-}
-
-func (m *storeModel) Put(ctx context.Context, p rotation.Put) error {
-	w, inv := m.process.world, m.process.inv
-	if !p.RotationToken.Equal(rotationToken) && !inv.retiring {
-		w.violate("PutSecretValue without the event's RotationToken")
-	}
-	err := m.call(ctx, callPut, p.SecretARN, func(s *secretModel) error { return s.putSecretValue(p) })
-	inv.provedWrite, inv.failedWrite = inv.provedWrite || err == nil, inv.failedWrite || err != nil
-	return err
-}
-
-// putSecretValue is PutSecretValue by the function.
-func (s *secretModel) putSecretValue(p rotation.Put) error {
-	value := p.Value.Reveal()
-	if len(value) > secret.MaxBytes {
-		return errors.New("ValidationException: the value is too large")
-	}
-	v := s.version(p.VersionID)
-	switch {
-	case v != nil && v.value == value:
-		return nil // ignored, labels and all
-	case v != nil && v.value != "":
-		return rotation.ErrVersionTaken
-	case v == nil && time.Now().Before(s.world.full):
-		return errors.New("LimitExceededException")
-	}
-	s.world.checkRest(s, value)
-	if v == nil {
-		v = &versionModel{id: p.VersionID, created: s.world.instant()}
-		s.versions = append(s.versions, v)
-	}
-	s.store(v, value)
-	first := s.labelled(rotation.LabelCurrent) == nil
-	for _, label := range p.Labels {
-		s.label(v, label)
-	}
-	if first {
-		s.label(v, rotation.LabelCurrent)
-	} else if slices.Contains(p.Labels, rotation.LabelCurrent) {
-		s.abandon()
-	}
-	return nil
-}
-
-func (m *storeModel) MoveCurrent(ctx context.Context, arn, from, to string) error {
-	return m.call(ctx, callLabel, arn, func(s *secretModel) error {
-		holder, target := s.labelled(rotation.LabelCurrent), s.version(to)
-		if target == nil {
-			return errNotFound
-		}
-		if holder == nil || holder.id != from {
-			return errors.New("InvalidParameterException: AWSCURRENT is on another version")
-		}
-		s.world.checkKeepsEdits(s, holder, target)
-		s.beforeRotation = tokensIn(holder.value)
-		s.label(target, rotation.LabelCurrent)
-		s.byHand = false
-		s.world.checkLineage(s)
-		return nil
-	})
-}
-
-func (m *storeModel) DropPending(ctx context.Context, arn, id string) error {
-	return m.call(ctx, callLabel, arn, func(s *secretModel) error {
-		v := s.version(id)
-		if v == nil || !slices.Contains(v.labels, rotation.LabelPending) {
-			return errors.New("InvalidParameterException: AWSPENDING is on another version")
-		}
-		s.unlabel(v, rotation.LabelPending)
-		return nil
-	})
-}
-
-func (m *storeModel) Versions(ctx context.Context, arn string) (infos []rotation.VersionInfo, err error) {
-	err = m.call(ctx, callList, arn, func(s *secretModel) error {
-		for _, v := range s.versions {
-			infos = append(infos, v.info())
-		}
-		return nil
-	})
-	return infos, err
 }

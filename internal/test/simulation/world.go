@@ -3,8 +3,9 @@
 // no token was lost.
 //
 // It runs the real package rotation in a model of the world around it: Secrets
-// Manager and how it drives a rotation (secretsmanager.go), Panther
-// (panther.go), Lambda and the life of its processes (lambda.go). A run is one
+// Manager and how it drives a rotation (secretsmanager.go, store.go), Panther
+// (panther.go), Lambda and the life of its processes (lambda.go), and people
+// (people.go). A run is one
 // world with a plan of faults; it is deterministic, takes no real time within a
 // testing/synctest bubble, and ends when Secrets Manager has retried until
 // things settled. What must hold is in invariants.go, and for what the function
