@@ -335,3 +335,26 @@ func TestAValuePutBeforeTheListStays(t *testing.T) {
 		}
 	})
 }
+
+// TestAValuePutAfterTheListIsNotRotated is the same a moment later.
+func TestAValuePutAfterTheListIsNotRotated(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.issued, a.living[token(7)] = 3, true
+		a.fail = once(a, "ReadCurrent", func() { a.put("theirs", token(7)) })
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "AWSCURRENT moved")
+		if a.count("Rotate") > 0 {
+			t.Error("the token was rotated")
+		}
+	})
+}
+
+// TestALabelMovedToAVersionWithoutLabelsIsNoPut: the list knows that version.
+func TestALabelMovedToAVersionWithoutLabelsIsNoPut(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.add("aside", token(5))
+		a.issued = 3
+		a.onRotate = func() { a.onRotate = nil; a.moveCurrent("aside") }
+		a.mustRun(rotation.CreateSecret)
+		a.mustHold("new", 3)
+	})
+}
