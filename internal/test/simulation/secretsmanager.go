@@ -331,6 +331,9 @@ func (s *secretModel) runSteps(v *versionModel) bool {
 // copy of AWSCURRENT, which vanishes if it passes.
 func (s *secretModel) testAlone() {
 	v := s.newPending("tested")
+	if v == nil {
+		return // the secret is full
+	}
 	s.store(v, s.labelled(rotation.LabelCurrent).value)
 	s.world.tell("RotateSecret, not immediately: version %s", v.id)
 	if s.world.invoke(s, v, rotation.TestSecret) {
