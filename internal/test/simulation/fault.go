@@ -101,7 +101,7 @@ var seldomPaired = []string{
 	"hang before the effect", "throttled", "no API there", "no connection", "success after 40 s", "the sealer panics",
 	"Panther down for 10 min", "a replica lags for 3 min", "a replica fails for 2 h",
 	"a replica lags for 20 s", "unlabelled versions of yesterday vanish", "a second invocation before the effect",
-	"a second invocation after the effect", "overtaken after the effect", "another key edited",
+	"a second invocation after the effect", "overtaken after the effect", "another key edited", "cancel-rotate-secret",
 }
 
 func (f *fault) isSeldomPaired() bool { return slices.Contains(seldomPaired, f.name) }

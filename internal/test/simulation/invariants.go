@@ -182,10 +182,10 @@ func (w *world) checkLineage(s *secretModel) {
 }
 
 // checkTold holds when AWSCURRENT is dead after all of Secrets Manager's
-// retries: an operator has been told. A value put by hand was no secret to
-// whoever put it.
+// retries: an operator has been told. A value put by hand, or a rotation that
+// was cancelled, was no secret to whoever did that.
 func (w *world) checkTold(s *secretModel) {
-	if len(s.failures) == 0 && !w.crashed && !s.byHand {
+	if len(s.failures) == 0 && !w.crashed && !s.byHand && s.enabled {
 		w.violate("AWSCURRENT holds a dead token, and nobody was told")
 	}
 }
@@ -200,18 +200,10 @@ func (w *world) checkLiving() {
 		case s.works():
 		case !w.mayBeDead(s):
 			w.violate("AWSCURRENT holds a dead token, although no answer was lost")
-		case !endsDead(s.lastFailure()):
+		case !slices.ContainsFunc(s.failures, endsDead):
 			w.violate("AWSCURRENT holds a dead token, and nobody was told what to do")
 		}
 	}
-}
-
-// lastFailure returns what was told last of a secret.
-func (s *secretModel) lastFailure() rotation.Kind {
-	if len(s.failures) == 0 {
-		return ""
-	}
-	return s.failures[len(s.failures)-1]
 }
 
 func endsDead(k rotation.Kind) bool {

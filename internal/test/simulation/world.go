@@ -86,7 +86,7 @@ const (
 type world struct {
 	scenario scenario
 	plan     plan
-	begun    bool       // faults may strike
+	begun    bool       // faults may strike now
 	random   *rand.Rand // picks processes; nil: the first idle one
 
 	secrets   []*secretModel
@@ -230,7 +230,7 @@ func (w *world) run() {
 			w.sleep(untilNext)
 		}
 	}
-	w.explored = w.calls
+	w.explored, w.begun = w.calls, false
 	w.heal()
 	for _, p := range w.processes {
 		for _, s := range w.secrets {
