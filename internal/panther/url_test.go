@@ -28,8 +28,8 @@ func TestParseURLTakesEveryFormPeopleHave(t *testing.T) {
 		"https://acme.runpanther.net/public/graphql":                            "https://acme.runpanther.net/public/graphql",
 		"https://api.acme.runpanther.net/public/graphql/":                       "https://api.acme.runpanther.net/public/graphql",
 		"https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql/": "https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql",
-		"https://egress.example.org/graphql":                                     "https://egress.example.org/graphql",
-		"https://egress.example.org/a%2Fb/graphql/":                              "https://egress.example.org/a%2Fb/graphql",
+		"https://egress.example.org/graphql":                                    "https://egress.example.org/graphql",
+		"https://egress.example.org/a%2Fb/graphql/":                             "https://egress.example.org/a%2Fb/graphql",
 
 		// No console stands behind these hosts.
 		"https://abc123.execute-api.eu-west-1.amazonaws.com":     "https://abc123.execute-api.eu-west-1.amazonaws.com/public/graphql",
