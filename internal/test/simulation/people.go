@@ -21,7 +21,7 @@ type act struct {
 // AWSPENDING off whatever version had it.
 func (s *secretModel) put(value string) {
 	s.remember()
-	v := &versionModel{id: fmt.Sprintf("by-hand-%d", len(s.versions)), created: s.world.instant()}
+	v := &versionModel{id: fmt.Sprintf("by-hand-%d", s.edits), created: s.world.instant()}
 	a := act{at: v.created, tokens: s.models(tokensIn(value))}
 	for _, t := range a.tokens {
 		a.stored = append(a.stored, t.stored)
