@@ -24,6 +24,7 @@ type tokenModel struct {
 	successor *tokenModel
 	parent    *tokenModel // the token that it replaced
 	stored    time.Time   // when it was first in a version of the secret; zero: never
+	chosen    time.Time   // when somebody last moved AWSCURRENT to a version that held it
 	lost      bool        // it reached no process
 	notSealed bool        // its sealing failed
 	ageless   bool        // the oldest version that held it vanished
@@ -82,6 +83,15 @@ func (t *tokenModel) root() *tokenModel {
 		t = t.parent
 	}
 	return t
+}
+
+// inForce is when somebody put the credential first, or moved AWSCURRENT to it
+// later.
+func (t *tokenModel) inForce() time.Time {
+	if t.chosen.After(t.stored) {
+		return t.chosen
+	}
+	return t.stored
 }
 
 func (t *tokenModel) descendsFrom(ancestor *tokenModel) bool {

@@ -70,6 +70,7 @@ func (s *secretModel) moveBack() {
 	a := act{at: time.Now(), tokens: s.models(tokensIn(previous.value))}
 	for _, t := range a.tokens {
 		a.stored = append(a.stored, t.stored)
+		t.root().chosen = a.at
 	}
 	s.acts, s.byHand = append(s.acts, a), true
 }
