@@ -236,6 +236,9 @@ func (x *exchange) refused(ctx context.Context) (*AnswerError, error) {
 	refused, lost := TokenRefused, TokenLost
 	what := "Panther refuses the token (" + x.last.Summary + "), and no version holds one that may replace it"
 	if _, two := x.current.value.Standby(); two {
+		if err := x.checkUnchanged(ctx); err != nil {
+			return nil, err
+		}
 		switch answer := x.check(ctx, x.current.value.Active()); {
 		case answer == nil:
 			refused, lost = StandbyRefused, StandbyLost

@@ -320,3 +320,25 @@ func TestARollbackByLabelIsHealed(t *testing.T) {
 		a.mustLive()
 	})
 }
+
+// TestTheActiveTokenOfNowTells is a value with a dead active token that somebody
+// puts while the standby is found refused. That the active token of before works
+// says nothing of readers then.
+func TestTheActiveTokenOfNowTells(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answers []any
+		after   time.Duration
+		kind    rotation.Kind
+	}{
+		"lost":    {[]any{unclear}, 33 * time.Second, rotation.OutcomeUnknown},
+		"refused": {nil, 3 * time.Second, rotation.NotRotating},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inPair(t, func(t *testing.T, a *account) {
+				a.living[token(2)], a.answers = false, tc.answers
+				a.after(tc.after, func() { a.put("edit", pair(5, 2, "x")) })
+				a.mustFail(rotation.CreateSecret, tc.kind, "AWSCURRENT moved")
+			})
+		})
+	}
+}
