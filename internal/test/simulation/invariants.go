@@ -116,12 +116,15 @@ func (w *world) checkKeepsTrying(kind rotation.Kind, deadline time.Time) {
 }
 
 // checkAdmitsDanger holds for each failure of an invocation that lost an answer:
-// it pages. Of two tokens, the active one may work.
+// it pages. Of two tokens, the active one may work, or somebody may have put a dead
+// one since AWSCURRENT was last read.
 func (w *world) checkAdmitsDanger(inv *invocation, kind rotation.Kind) {
 	if !inv.lost || severityOf(kind) == rotation.Page {
 		return
 	}
-	if (kind == rotation.StandbyLost || kind == rotation.StandbyRefused) && inv.secret.works() {
+	s := inv.secret
+	since := s.byHand && !s.acts[len(s.acts)-1].at.Before(inv.readAt)
+	if (kind == rotation.StandbyLost || kind == rotation.StandbyRefused) && (s.works() || since) {
 		return
 	}
 	w.violate("an answer to rotateAPIToken was lost, and %s denies danger", kind)

@@ -65,8 +65,8 @@ type invocation struct {
 	echo string
 	// active is the active token of AWSCURRENT as it was last read.
 	active string
-	// described is when DescribeSecret was last answered.
-	described time.Time
+	// readAt is when AWSCURRENT was last read.
+	readAt time.Time
 	// retiring: it is no invocation but Lambda's notice to the process.
 	retiring bool
 	// failedWrite is whether a write has failed in this invocation.

@@ -37,7 +37,6 @@ func (m *storeModel) Describe(ctx context.Context, arn string) (d rotation.Descr
 				d.Labels[v.id] = slices.Clone(v.labels)
 			}
 		}
-		m.process.inv.described = time.Now()
 		return nil
 	})
 	return d, err
@@ -58,6 +57,7 @@ func (m *storeModel) Read(ctx context.Context, arn, id string) (out rotation.Ver
 func (m *storeModel) ReadCurrent(ctx context.Context, arn string) (out rotation.Version, err error) {
 	inv := m.process.inv
 	err = m.call(ctx, callReadCurrent, arn, func(s *secretModel) error {
+		inv.readAt = time.Now()
 		out, err = read(s.labelled(rotation.LabelCurrent))
 		if tokens := tokensIn(out.Value.Reveal()); len(tokens) > 0 {
 			inv.active = tokens[0]
