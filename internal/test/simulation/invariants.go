@@ -160,7 +160,8 @@ func (w *world) checkKeepsEdits(s *secretModel, from, to *versionModel) {
 
 // checkLineage holds when a rotation has moved AWSCURRENT: its active token
 // descends from what was last put or, where that had been in the secret before,
-// from a credential that was first put since, or with it. A label that somebody
+// is a later one of the same credential or descends from one that was first put
+// since, or with it. A label that somebody
 // moved puts the credentials of that version in force again.
 func (w *world) checkLineage(s *secretModel) {
 	active := s.active()
@@ -176,7 +177,11 @@ func (w *world) checkLineage(s *secretModel) {
 	}
 	for _, a := range s.acts {
 		for i, t := range a.tokens {
-			if active.descendsFrom(t) || !a.stored[i].IsZero() && !active.root().inForce().Before(a.stored[i]) {
+			if active.descendsFrom(t) {
+				return
+			}
+			was := a.stored[i]
+			if !was.IsZero() && (active.isYounger(t) || !active.root().inForce().Before(was)) {
 				return
 			}
 		}

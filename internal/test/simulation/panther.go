@@ -20,6 +20,7 @@ type pantherModel struct {
 
 type tokenModel struct {
 	value     string
+	number    int // tokens are numbered as Panther made them
 	from, to  time.Time // when it works; to is zero while nothing ends it
 	successor *tokenModel
 	parent    *tokenModel // the token that it replaced
@@ -42,7 +43,7 @@ type tokenModel struct {
 // three bytes, wherever these begin.
 func (m *pantherModel) newToken(from time.Time) *tokenModel {
 	n := len(m.tokens)
-	t := &tokenModel{value: fmt.Sprintf("t%02d~Kq+~=%02d~Zw5~%02dx~", n, 31*n%100, 17*n%100), from: from}
+	t := &tokenModel{value: fmt.Sprintf("t%02d~Kq+~=%02d~Zw5~%02dx~", n, 31*n%100, 17*n%100), number: n, from: from}
 	m.tokens = append(m.tokens, t)
 	return t
 }
@@ -83,6 +84,11 @@ func (t *tokenModel) root() *tokenModel {
 		t = t.parent
 	}
 	return t
+}
+
+// isYounger reports whether the token is a later one of the same credential.
+func (t *tokenModel) isYounger(than *tokenModel) bool {
+	return t.root() == than.root() && t.number > than.number
 }
 
 // inForce is when somebody put the credential first, or moved AWSCURRENT to it
