@@ -20,7 +20,7 @@ type pantherModel struct {
 
 type tokenModel struct {
 	value     string
-	number    int // tokens are numbered as Panther made them
+	number    int       // tokens are numbered as Panther made them
 	from, to  time.Time // when it works; to is zero while nothing ends it
 	successor *tokenModel
 	parent    *tokenModel // the token that it replaced
