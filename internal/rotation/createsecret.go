@@ -42,7 +42,6 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 
 	next, err := inv.rotateToken(ctx, current)
 	if errors.Is(err, errPendingHasValue) {
-		EventNothingToDo.Log(inv.log, "reason", "another invocation stored the version's token")
 		return nil
 	}
 	if err != nil {

@@ -358,3 +358,31 @@ func TestALabelMovedToAVersionWithoutLabelsIsNoPut(t *testing.T) {
 		a.mustHold("new", 3)
 	})
 }
+
+// TestAValuePutBesideASecondCreateSecretStays is a createSecret beside this one
+// that fills the version after somebody put a value, and ends before it looks.
+func TestAValuePutBesideASecondCreateSecretStays(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer error
+		kind   rotation.Kind
+	}{
+		"not sent":           {notSent, rotation.Abandoned},
+		"its answer is lost": {unclear, rotation.OutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.living[token(7)] = true
+				a.answers = []any{tc.answer}
+				a.onRotate = func() {
+					a.put("theirs", token(7))
+					a.versions["new"].value = token(3)
+					a.move(rotation.LabelPending, "new")
+				}
+				a.mustFail(rotation.CreateSecret, tc.kind, "another value was put")
+				if a.labelled(rotation.LabelPending) != "" {
+					t.Error("the rotation goes on over the value that somebody put")
+				}
+			})
+		})
+	}
+}

@@ -39,7 +39,7 @@ var afterAnswer = map[action]map[Answer]action{
 const doubtTime = 30 * time.Second
 
 // errPendingHasValue says that another invocation stored a value in the
-// version meanwhile.
+// version meanwhile, with which the rotation goes on.
 var errPendingHasValue = errors.New("the version has a value")
 
 // nextToken is a token on its way into the version.
@@ -133,16 +133,22 @@ func (x *exchange) do(ctx context.Context, a action) (nextToken, *AnswerError, e
 }
 
 // checkStillEmpty returns errPendingHasValue if another invocation filled the
-// version.
+// version and the rotation may go on with it.
 func (x *exchange) checkStillEmpty(ctx context.Context) error {
-	_, err := x.read(ctx, x.VersionID)
+	pending, err := x.read(ctx, x.VersionID)
 	switch {
 	case errors.Is(err, ErrNoValue):
 		return nil
-	case err == nil:
-		return errPendingHasValue
+	case err != nil:
+		return x.failed(StoreUnavailable, "cannot read whether another invocation stored a token", err)
 	}
-	return x.failed(StoreUnavailable, "cannot read whether another invocation stored a token", err)
+	if err := x.checkFilled(ctx, pending); err != nil {
+		if failure := x.asError(err); x.doubt {
+			return x.failed(failure.Kind, failure.What, failure.Cause)
+		}
+		return err
+	}
+	return errPendingHasValue
 }
 
 // rotate calls rotateAPIToken, after it has proved that storing works, and
