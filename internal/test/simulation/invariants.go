@@ -117,15 +117,22 @@ func (w *world) checkKeepsTrying(kind rotation.Kind, deadline time.Time) {
 
 // checkAdmitsDanger holds for each failure of an invocation that lost an answer:
 // it pages. Of two tokens, the active one may work, or somebody may have put a dead
-// one since AWSCURRENT was last read.
+// one since AWSCURRENT was last read. What somebody put may work, too.
 func (w *world) checkAdmitsDanger(inv *invocation, kind rotation.Kind) {
 	if !inv.lost || severityOf(kind) == rotation.Page {
 		return
 	}
 	s := inv.secret
 	since := s.byHand && !s.acts[len(s.acts)-1].at.Before(inv.readAt)
-	if (kind == rotation.StandbyLost || kind == rotation.StandbyRefused) && (s.works() || since) {
-		return
+	switch kind {
+	case rotation.StandbyLost, rotation.StandbyRefused:
+		if s.works() || since {
+			return
+		}
+	case rotation.Abandoned:
+		if s.works() {
+			return
+		}
 	}
 	w.violate("an answer to rotateAPIToken was lost, and %s denies danger", kind)
 }
@@ -140,11 +147,9 @@ func severityOf(kind rotation.Kind) rotation.Severity {
 }
 
 // checkRest holds for each value that the function stores: only tokens differ
-// from a value that is in the secret.
+// from a value that somebody put.
 func (w *world) checkRest(s *secretModel, value string) {
-	if len(s.versions) > 0 && len(w.processes) > 0 && !slices.ContainsFunc(s.versions, func(v *versionModel) bool {
-		return restOf(v.value) == restOf(value) && len(tokensIn(v.value)) == len(tokensIn(value))
-	}) {
+	if len(w.processes) > 0 && !s.rests[shapeOf(value)] {
 		w.violate("more than the tokens changed in the value")
 	}
 }

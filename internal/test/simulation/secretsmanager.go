@@ -23,8 +23,9 @@ type secretModel struct {
 	replicaStatus              string
 	replicaSince, replicaUntil time.Time
 
-	edits          int      // of another key, by hand
-	atStart        []string // the tokens that AWSCURRENT had then
+	rests          map[string]bool // what stood around the tokens of any value so far
+	edits          int             // of another key, by hand
+	atStart        []string        // the tokens that AWSCURRENT had then
 	beforeRotation []string
 	// notToTake are tokens that somebody has for a purpose of their own: none of
 	// them may become AWSCURRENT.
@@ -79,6 +80,12 @@ func tokensIn(value string) []string {
 func restOf(value string) string {
 	rest, _ := split(value)
 	return rest
+}
+
+// shapeOf returns what tells values apart but for their tokens.
+func shapeOf(value string) string {
+	rest, tokens := split(value)
+	return fmt.Sprint(len(tokens), rest)
 }
 
 func newSecret(w *world, arn string) *secretModel {
@@ -145,6 +152,10 @@ func (s *secretModel) models(tokens []string) (models []*tokenModel) {
 // store gives a version its value.
 func (s *secretModel) store(v *versionModel, value string) {
 	v.value = value
+	if s.rests == nil {
+		s.rests = map[string]bool{}
+	}
+	s.rests[shapeOf(value)] = true
 	for _, t := range s.models(tokensIn(value)) {
 		if t != nil && t.stored.IsZero() {
 			t.stored = time.Now()
