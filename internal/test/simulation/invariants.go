@@ -234,6 +234,13 @@ func (w *world) mayBeDead(s *secretModel) bool {
 	if active := s.active(); active.outrun || w.scenario.two && !s.byHand {
 		return active.outrun
 	}
+	if pending := s.labelled(rotation.LabelPending); pending != nil && s.byHand {
+		for _, t := range s.models(tokensIn(pending.value)) {
+			if t.siblingEnded { // AWSCURRENT says nothing of it, so AWSPENDING stays
+				return true
+			}
+		}
+	}
 	for _, current := range s.models(s.currentTokens()) {
 		if current.ageless {
 			return true
