@@ -341,6 +341,9 @@ func (s *secretModel) runSteps(v *versionModel) bool {
 // testAlone is RotateSecret with RotateImmediately=false: testSecret alone, on a
 // copy of AWSCURRENT, which vanishes if it passes.
 func (s *secretModel) testAlone() {
+	if s.labelled(rotation.LabelPending) != nil {
+		return // a rotation is not complete
+	}
 	v := s.newPending("tested")
 	if v == nil {
 		return // the secret is full
