@@ -41,6 +41,9 @@ func (x *exchange) search(ctx context.Context) (nextToken, *AnswerError, error) 
 	found, certain := x.findLiving(ctx, versions.candidates(x.current.value, made, x.current.value.Tokens()...), versions.partial)
 	switch {
 	case found != nil:
+		if err := x.checkUnchanged(ctx); err != nil {
+			return nextToken{}, nil, err
+		}
 		next := x.adopt(ctx, *found)
 		EventSuccessorFound.Log(x.log, "successor", found.version.ID)
 		return next, nil, nil

@@ -243,3 +243,21 @@ func TestBothTokensDeadIsTold(t *testing.T) {
 		a.mustLog(rotation.EventStandbyRefused)
 	})
 }
+
+// TestNothingIsAdoptedAfterAPut: the version being rotated is older than what
+// was put. A token stored in it would count as older, too, and never be found
+// when AWSCURRENT needs it.
+func TestNothingIsAdoptedAfterAPut(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.refuses(5)
+		a.onRotate = func() {
+			a.put("theirs", token(7))
+			a.add("v2", token(5)) // a rotation of theirs, which was cancelled
+		}
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "AWSCURRENT moved")
+		later()
+		a.onRotate = nil
+		a.mustRotate("v3")
+		a.mustLive()
+	})
+}

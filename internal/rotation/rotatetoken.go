@@ -185,8 +185,9 @@ func (x *exchange) rotate(ctx context.Context) (nextToken, *AnswerError, error) 
 	return nextToken{}, answer, nil
 }
 
-// checkUnchanged makes sure, before a repeated call, that AWSCURRENT is what
-// it was: the call would replace a token that somebody has replaced.
+// checkUnchanged makes sure that AWSCURRENT is what it was. A repeated call
+// would replace a token that somebody has replaced. An adopted token would be
+// stored in a version that is older than what was put, and seem older, too.
 func (x *exchange) checkUnchanged(ctx context.Context) error {
 	if x.last == nil {
 		return nil
