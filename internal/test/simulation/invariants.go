@@ -50,11 +50,12 @@ func (w *world) checkActive(s *secretModel) {
 	if active.works() || active.siblingEnded || w.scenario.state == outOfReach {
 		return
 	}
-	if s.byHand {
-		at := s.acts[len(s.acts)-1].at
-		if active.to.IsZero() || !active.to.After(at) || !active.endedBy.After(at) {
-			return
-		}
+	at := s.acts[len(s.acts)-1].at
+	switch {
+	case s.byHand && (active.to.IsZero() || !active.to.After(at)):
+		return
+	case !active.to.IsZero() && !active.endedBy.After(at):
+		return
 	}
 	w.violate("AWSCURRENT's active token does not work, and no person did that")
 }

@@ -31,7 +31,7 @@ var invariantCases = map[string]struct {
 		w.checkNow()
 	}, ""},
 	"the active token is replaced": {two, func(w *world, s *secretModel) {
-		s.active().to = time.Now()
+		s.active().to, s.active().endedBy = time.Now(), time.Now()
 		w.checkNow()
 	}, "no person did that"},
 	"somebody puts a dead active token": {two, func(w *world, s *secretModel) {
