@@ -13,12 +13,17 @@ import (
 	"syscall"
 )
 
+// bufferSize, in bytes, holds an ordinary request. A rotation makes about twenty
+// connections before the first garbage collection.
+const bufferSize = 1 << 10
+
 // Configure sets t up for a function whose process Lambda freezes between two
 // events. Each call gets a connection of its own: one that was kept may be dead
 // after a freeze. And net/http quotes in the log what comes in on an idle
 // connection, such as the rest of an answer with a wrong Content-Length.
 func Configure(t *http.Transport) {
 	t.DisableKeepAlives = true
+	t.ReadBufferSize, t.WriteBufferSize = bufferSize, bufferSize
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 		if answer.StatusCode != http.StatusOK {
 			return &proxyRefusal{answer.StatusCode}

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -182,29 +183,29 @@ func unescapeXML(text []byte, limit int) []byte {
 
 func withoutQuotes(text []byte) []byte { return bytes.ReplaceAll(text, []byte{'"'}, []byte{'\n'}) }
 
-var percentEscapes = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
+var percentEscapes = compiled(`%[0-9a-fA-F]{2}`)
 
 // unescapePercent undoes the encoding of URLs and HTML forms. Quotation marks
 // that were there go, as in unescapeJSON.
 func unescapePercent(text []byte, limit int) []byte {
-	if bytes.IndexByte(text, '%') < 0 || !percentEscapes.Match(text) {
+	if bytes.IndexByte(text, '%') < 0 || !percentEscapes().Match(text) {
 		return nil
 	}
-	return cut(percentEscapes.ReplaceAllFunc(withoutQuotes(text), func(escape []byte) []byte {
+	return cut(percentEscapes().ReplaceAllFunc(withoutQuotes(text), func(escape []byte) []byte {
 		decoded, _ := hex.DecodeString(string(escape[1:]))
 		return decoded
 	}), limit)
 }
 
 var (
-	firstChunk = regexp.MustCompile(`^\s*[0-9a-fA-F]{1,8}(?:;[^\r\n]*)?\r\n`)
-	chunkSizes = regexp.MustCompile(`(?:^|\r?\n)[0-9a-fA-F]{1,8}(?:;[^\r\n]*)?\r?\n`)
+	firstChunk = compiled(`^\s*[0-9a-fA-F]{1,8}(?:;[^\r\n]*)?\r\n`)
+	chunkSizes = compiled(`(?:^|\r?\n)[0-9a-fA-F]{1,8}(?:;[^\r\n]*)?\r?\n`)
 )
 
 // joinChunks undoes a chunked encoding that was applied twice
 // (https://www.rfc-editor.org/rfc/rfc9112#name-chunked-transfer-coding).
 func joinChunks(text []byte, limit int) []byte {
-	if !firstChunk.Match(text) {
+	if !bytes.Contains(text, []byte("\r\n")) || !firstChunk().Match(text) {
 		return nil
 	}
 	return readUpTo(httputil.NewChunkedReader(bytes.NewReader(bytes.TrimSpace(text))), limit)
@@ -216,10 +217,10 @@ func dropChunkSizes(text []byte, limit int) []byte {
 	if bytes.IndexByte(text, '\n') < 0 {
 		return nil
 	}
-	return changed(text, chunkSizes.ReplaceAll(text, nil), limit)
+	return changed(text, chunkSizes().ReplaceAll(text, nil), limit)
 }
 
-var eventFields = regexp.MustCompile(`(?m)^[ \t]*data:`)
+var eventFields = compiled(`(?m)^[ \t]*data:`)
 
 // joinEvents takes out the field names of server-sent events
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html).
@@ -227,18 +228,18 @@ func joinEvents(text []byte, limit int) []byte {
 	if !bytes.Contains(text, []byte("data:")) {
 		return nil
 	}
-	return changed(text, eventFields.ReplaceAll(text, nil), limit)
+	return changed(text, eventFields().ReplaceAll(text, nil), limit)
 }
 
 // declaresQuotedPrintable is a header of a part of a multipart answer
 // (https://www.rfc-editor.org/rfc/rfc2045#section-6).
-var declaresQuotedPrintable = regexp.MustCompile(`(?i)Content-Transfer-Encoding:[ \t]*quoted-printable`)
+var declaresQuotedPrintable = compiled(`(?i)Content-Transfer-Encoding:[ \t]*quoted-printable`)
 
 // unescapeQuotedPrintable undoes an encoding that a part declares. Its lines are
 // short, so that it divides a token.
 func unescapeQuotedPrintable(text []byte, limit int) []byte {
 	const headers = 4096
-	at := declaresQuotedPrintable.FindIndex(text[:min(len(text), headers)])
+	at := declaresQuotedPrintable().FindIndex(text[:min(len(text), headers)])
 	if at == nil {
 		return nil
 	}
@@ -289,3 +290,9 @@ func changed(text, decoded []byte, limit int) []byte {
 }
 
 func cut(text []byte, limit int) []byte { return text[:min(len(text), limit)] }
+
+// compiled compiles an expression when it is first used. Most processes never see
+// an answer that needs one, and compiling all of them delays every cold start.
+func compiled(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}

@@ -79,12 +79,14 @@ func (i *Issuer) Check(ctx context.Context, token secret.Text) error {
 	answer := i.send(ctx, token, func(client *graphql.Client) error {
 		return client.Query(ctx, &introspection{}, nil)
 	})
-	isName := func(s string) bool { return s != "" }
-	_, ok := find(answer.body, isName, isName, "__schema", "queryType", "name")
-	if answer.status == http.StatusOK && ok {
-		return nil
+	if answer.status != http.StatusOK {
+		return answer.classify()
 	}
-	return answer.classify()
+	isName := func(s string) bool { return s != "" }
+	if _, ok := find(answer.body, isName, isName, "__schema", "queryType", "name"); !ok {
+		return answer.classify()
+	}
+	return nil
 }
 
 // send has the library write and send one operation. It does not let the
