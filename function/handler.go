@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -37,6 +38,18 @@ var _ lambda.Handler = (*handler)(nil)
 // flush stores what the process holds, before Lambda ends it.
 func (h *handler) flush(ctx context.Context) { h.rotator.Flush(ctx, h.log) }
 
+// flushBefore stores what the process holds before the check. It leaves the
+// check at least half of the invocation.
+func (h *handler) flushBefore(ctx context.Context, log *slog.Logger) {
+	limit := 30 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	h.rotator.Flush(ctx, log)
+}
+
 // Invoke decodes one rotation event and carries out its step, or runs the daily
 // check. A failure has the [rotation.Kind] as its errorType.
 func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
@@ -45,7 +58,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		log = log.With("requestId", lc.AwsRequestID)
 	}
 	if isCheckEvent(payload) {
-		h.rotator.Flush(ctx, log)
+		h.flushBefore(ctx, log)
 		h.check.run(ctx, log)
 		return []byte("null"), nil
 	}

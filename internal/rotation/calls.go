@@ -204,6 +204,18 @@ func (inv *invocation) dropPending(ctx context.Context) error {
 	})
 }
 
+// askAgainTime is the pause before a refusal is confirmed.
+const askAgainTime = 2 * time.Second
+
+// checkTwice is check, but one refusal is not the last word.
+func (inv *invocation) checkTwice(ctx context.Context, token secret.Text) *AnswerError {
+	answer := inv.check(ctx, token)
+	if answer != nil && answer.Answer == Unauthorized && sleep(ctx, askAgainTime) {
+		answer = inv.check(ctx, token)
+	}
+	return answer
+}
+
 // check asks Panther whether a token works; nil means it does.
 func (inv *invocation) check(ctx context.Context, token secret.Text) *AnswerError {
 	err := within(ctx, callTime, func(ctx context.Context) error { return inv.Issuer.Check(ctx, token) })

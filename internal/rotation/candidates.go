@@ -27,10 +27,7 @@ func (x *exchange) search(ctx context.Context) (nextToken, *AnswerError, error) 
 	if err != nil {
 		return nextToken{}, x.last, nil // readLineage has logged it
 	}
-	made, ok := versions.made(refused)
-	if !ok {
-		made = origin{at: x.current.Created}
-	}
+	made := x.made(versions, refused)
 	if x.isYoung(made) {
 		return nextToken{}, x.last, nil // it may only need time
 	}
@@ -44,14 +41,33 @@ func (x *exchange) search(ctx context.Context) (nextToken, *AnswerError, error) 
 		if err := x.checkUnchanged(ctx); err != nil {
 			return nextToken{}, nil, err
 		}
-		next := x.adopt(ctx, *found)
+		next := x.adopt(ctx, *found, versions)
 		EventSuccessorFound.Log(x.log, "successor", found.version.ID)
 		return next, nil, nil
 	case !certain:
 		return nextToken{}, x.last, nil
 	}
-	answer, err := x.refused(ctx)
+	answer, err := x.refused(ctx, versions)
 	return nextToken{}, answer, err
+}
+
+// made returns the origin of a token of AWSCURRENT.
+func (x *exchange) made(versions lineage, token secret.Text) origin {
+	if made, ok := versions.made(token); ok {
+		return made
+	}
+	return origin{at: x.current.Created}
+}
+
+// checkActive asks whether the active of two tokens works. While it is young,
+// a refusal says nothing.
+func (x *exchange) checkActive(ctx context.Context, versions lineage) *AnswerError {
+	active := x.current.value.Active()
+	answer := x.checkTwice(ctx, active)
+	if answer != nil && answer.Answer == Unauthorized && x.isYoung(x.made(versions, active)) {
+		return &AnswerError{Answer: Ambiguous, Summary: "it is refused, but it may be too new"}
+	}
+	return answer
 }
 
 // awaitOther waits a few seconds for another invocation's token.
@@ -68,24 +84,26 @@ func (x *exchange) awaitOther(ctx context.Context) error {
 
 // adopt builds the value with a living token of another version. Only tokens
 // move. The standby stays the active token of now, unless Panther refuses it.
-func (x *exchange) adopt(ctx context.Context, found candidate) nextToken {
+func (x *exchange) adopt(ctx context.Context, found candidate, versions lineage) nextToken {
 	refused, standby := x.current.value.Next(), secret.Text{}
 	if _, two := x.current.value.Standby(); two {
 		standby = x.current.value.Active()
-		if answer := x.check(ctx, standby); answer != nil && answer.Answer == Unauthorized {
-			standby = x.otherLiving(ctx, found, standby)
+		if answer := x.checkActive(ctx, versions); answer != nil && answer.Answer == Unauthorized {
+			standby = x.otherLiving(ctx, found, standby, versions)
 		}
 	}
 	return nextToken{
 		token: found.token, value: x.current.value.WithTokens(found.token, standby), replaced: refused,
-		replacedVersion: x.current.ID, adopted: true, secretARN: x.SecretID, rotationToken: x.RotationToken,
+		replacedVersion: x.current.ID, adopted: true, successorID: found.version.ID, secretARN: x.SecretID, rotationToken: x.RotationToken,
 	}
 }
 
-// otherLiving returns the candidate's other token if it works, else dead.
-func (x *exchange) otherLiving(ctx context.Context, found candidate, dead secret.Text) secret.Text {
+// otherLiving returns the candidate's other token if it is younger than the
+// dead one and works, else dead.
+func (x *exchange) otherLiving(ctx context.Context, found candidate, dead secret.Text, versions lineage) secret.Text {
 	for _, token := range found.version.tokens {
-		if !token.Equal(found.token) && x.check(ctx, token) == nil {
+		younger := x.made(versions, token).compare(x.made(versions, dead)) > 0
+		if younger && !token.Equal(found.token) && x.check(ctx, token) == nil {
 			return token
 		}
 	}
@@ -111,8 +129,9 @@ type lineageVersion struct {
 	tokens []secret.Text
 }
 
-// readLineage reads every version once. One that cannot be read must not hold
-// up the others.
+// readLineage reads every version. One that cannot be read is read again for
+// some seconds: without it, a stale save can seem to be the oldest version that
+// holds a token.
 func (inv *invocation) readLineage(ctx context.Context) (lineage, error) {
 	ctx, cancel := context.WithTimeout(ctx, preflightTime)
 	defer cancel()
@@ -121,22 +140,38 @@ func (inv *invocation) readLineage(ctx context.Context) (lineage, error) {
 		return lineage{}, err
 	}
 	var l lineage
-	for _, info := range infos {
-		if info.ID == inv.VersionID {
-			continue
-		}
-		var v Version
-		err := within(ctx, callTime, func(ctx context.Context) (err error) {
-			v, err = inv.Store.Read(ctx, inv.SecretID, info.ID)
-			return err
+	for until := time.Now().Add(settleTime); ; {
+		infos = slices.DeleteFunc(infos, func(info VersionInfo) bool {
+			if info.ID == inv.VersionID {
+				return true
+			}
+			v, err := inv.readOnce(ctx, info.ID)
+			if err != nil {
+				return false
+			}
+			l.versions = append(l.versions, lineageVersion{info, inv.tokens(v.Value)})
+			return true
 		})
-		if err != nil && !errors.Is(err, ErrNoValue) && !errors.Is(err, secret.ErrBinary) {
-			EventReadFailed.Log(inv.log, "successor", info.ID, "error", err.Error())
-			l.partial = true
+		if len(infos) == 0 || time.Now().After(until) || !sleep(ctx, time.Second) {
+			l.partial = len(infos) > 0
+			return l, nil
 		}
-		l.versions = append(l.versions, lineageVersion{info, inv.tokens(v.Value)})
 	}
-	return l, nil
+}
+
+// readOnce reads a version that may have no value.
+func (inv *invocation) readOnce(ctx context.Context, id string) (v Version, err error) {
+	err = within(ctx, callTime, func(ctx context.Context) (err error) {
+		v, err = inv.Store.Read(ctx, inv.SecretID, id)
+		return err
+	})
+	if errors.Is(err, ErrNoValue) || errors.Is(err, secret.ErrBinary) {
+		return Version{}, nil
+	}
+	if err != nil {
+		EventReadFailed.Log(inv.log, "successor", id, "error", err.Error())
+	}
+	return v, err
 }
 
 func (v lineageVersion) holds(token secret.Text) bool {
@@ -243,11 +278,10 @@ func (l lineage) candidates(value secret.Value, refused origin, excluded ...secr
 	return found
 }
 
-// findLiving asks Panther for the first candidate that works. It reports
-// whether it is certain that the others do not: one may be too new, or Panther
-// may not say.
+// findLiving asks Panther for the newest candidate that works. It reports
+// whether it is certain that there is none. Where a candidate may be too new, or
+// Panther does not say, no older one is taken: that would strand the newer.
 func (inv *invocation) findLiving(ctx context.Context, candidates []candidate, partial bool) (found *candidate, certain bool) {
-	certain = !partial
 	var dead []secret.Text
 	for _, c := range candidates {
 		if slices.ContainsFunc(dead, c.token.Equal) {
@@ -258,11 +292,11 @@ func (inv *invocation) findLiving(ctx context.Context, candidates []candidate, p
 		case answer == nil:
 			return &c, true
 		case answer.Answer != Unauthorized, inv.isYoung(c.made):
-			certain = false
+			return nil, false
 		}
 		dead = append(dead, c.token)
 	}
-	return nil, certain
+	return nil, !partial
 }
 
 // isUnused reports whether nobody but Secrets Manager and this function has

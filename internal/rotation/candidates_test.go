@@ -198,6 +198,7 @@ func TestWhichTokensAreYounger(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
 				tc.versions(a)
+				a.beginAnew()
 				a.refuses(tc.living)
 				if !tc.found {
 					a.mustFail(rotation.CreateSecret, rotation.TokenRefused)
@@ -223,6 +224,7 @@ func TestTheActiveTokenNeverBecomesBoth(t *testing.T) {
 		a.add("v1", pair(3, 1, "x"))
 		a.moveCurrent("v1")
 		a.add("other", single(3, "x"))
+		a.beginAnew()
 		a.refuses(3)
 		a.mustFail(rotation.CreateSecret, rotation.StandbyRefused, "the standby token, and")
 	})

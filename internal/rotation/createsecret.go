@@ -36,6 +36,9 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if known.olderThan(inv.VersionID, current) {
+		return inv.endOlder(ctx)
+	}
 	if err := inv.awaitReaders(ctx, labels, current); err != nil {
 		return err
 	}
@@ -82,8 +85,23 @@ const (
 	versionsKept = 24 * time.Hour
 )
 
-// versionSet is versions by id.
-type versionSet map[string]bool
+// versionSet is the dates of versions, by id. The date is zero where a label is
+// all that is known of a version.
+type versionSet map[string]time.Time
+
+func (s versionSet) has(id string) bool {
+	_, ok := s[id]
+	return ok
+}
+
+// olderThan reports whether a version is older than the value to be rotated:
+// somebody moved AWSCURRENT to a value made since this rotation began. A token
+// stored in that version would seem older than the one it replaced, and no
+// rotation would adopt it.
+func (s versionSet) olderThan(id string, current currentVersion) bool {
+	made := s[id]
+	return !made.IsZero() && current.Created.After(made) && !isSuccessorID(current.ID)
+}
 
 // list returns the versions of the secret, and the set of all that exist. It
 // fails if AWSCURRENT is not where d has it: a value that was put since must not
@@ -93,12 +111,12 @@ func (inv *invocation) list(ctx context.Context, d Description) (versionSet, []V
 	if err != nil {
 		return nil, nil, inv.storeFailed("cannot list the secret's versions", err)
 	}
-	known := versionSet{"": true}
+	known := versionSet{"": time.Time{}}
 	for id := range d.Labels {
-		known[id] = true
+		known[id] = time.Time{}
 	}
 	for _, v := range versions {
-		known[v.ID] = true
+		known[v.ID] = v.Created
 		if slices.Contains(v.Labels, LabelCurrent) && v.ID != d.labelled(LabelCurrent) {
 			return nil, nil, inv.fail(NotRotating, "AWSCURRENT moved while this step began; nothing was rotated", nil)
 		}
@@ -134,15 +152,25 @@ func (inv *invocation) checkRoom(ctx context.Context, d Description) (versionSet
 	return known, nil
 }
 
+// endOlder ends a rotation that is older than what it would replace.
+func (inv *invocation) endOlder(ctx context.Context) error {
+	if err := inv.dropPending(ctx); err != nil {
+		return inv.storeFailed("AWSCURRENT was moved to a newer version, and AWSPENDING cannot be removed; nothing was rotated", err)
+	}
+	return inv.fail(NotRotating, "AWSCURRENT was moved to a version that is newer than this one; nothing was rotated, and AWSPENDING was removed", nil)
+}
+
 // currentVersion is the version that carried AWSCURRENT when it was read.
 type currentVersion struct {
 	Version
-	value secret.Value
+	value  secret.Value
+	readAt time.Time // not later than the read
 }
 
 // currentToRotate reads AWSCURRENT and checks that it holds a token, with room
 // for the next one.
 func (inv *invocation) currentToRotate(ctx context.Context, d Description) (currentVersion, error) {
+	started := time.Now()
 	v, err := inv.readCurrent(ctx)
 	switch {
 	case errors.Is(err, secret.ErrBinary):
@@ -161,7 +189,7 @@ func (inv *invocation) currentToRotate(ctx context.Context, d Description) (curr
 	if err != nil {
 		return currentVersion{}, inv.fail(SecretUnusable, "unusable AWSCURRENT value; nothing was rotated", err)
 	}
-	return currentVersion{v, value}, nil
+	return currentVersion{v, value, started}, nil
 }
 
 // replicaPatience is how long createSecret waits for replicas.

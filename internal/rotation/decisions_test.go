@@ -1,7 +1,6 @@
 package rotation_test
 
 import (
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -257,7 +256,7 @@ func TestWhatSomebodyPutMeanwhile(t *testing.T) {
 		"it has no token":             {"{}", "", nil, rotation.Abandoned},
 		"it does not work yet":        {token(8), "", nil, rotation.Abandoned},
 		"it is the replaced token":    {token(1), "", nil, rotation.StaleSave},
-		"ours cannot be stored aside": {token(7), "Put beside", errDown, rotation.NotStored},
+		"ours cannot be stored aside": {token(7), "Put beside", errDown, rotation.StoreUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
@@ -273,15 +272,14 @@ func TestWhatSomebodyPutMeanwhile(t *testing.T) {
 func TestAFlushedTokenIsForgotten(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.notStored()
-		log := slog.New(slog.NewJSONHandler(&a.log, nil))
 		a.staleRotationToken = true
 		for range 2 {
-			a.rotator.Flush(t.Context(), log)
+			a.flush(time.Minute)
 		}
 		if n := a.count("Put beside"); n != 1 {
 			t.Errorf("%d writes", n)
 		}
 		a.mustLog(rotation.EventStoreFailed, "stale")
-		a.mustLog(rotation.EventSuccessorStored, "Lambda ends this process")
+		a.mustLog(rotation.EventSuccessorStored, "no rotation step may follow")
 	})
 }

@@ -1,5 +1,7 @@
 package rotation
 
+import "strings"
+
 // Error is a rotation step that failed.
 type Error struct {
 	Kind      Kind
@@ -14,12 +16,31 @@ type Error struct {
 
 // Error names the secret and the version, because Secrets Manager shows its
 // users nothing else of a failed rotation.
+//
+// A long cause, as of a denied call, is cut: the log has all of it.
 func (e *Error) Error() string {
-	cause := ""
-	if e.Cause != nil {
-		cause = ": " + e.Cause.Error()
+	where := " (" + string(e.Step) + " of secret " + e.SecretARN + ", version " + e.VersionID + "). "
+	next := e.Next + " Runbook: #" + e.Kind.anchor()
+	names := strings.Count(e.What+where+next, e.SecretARN)*len(e.SecretARN) + strings.Count(e.What+where+next, e.VersionID)*len(e.VersionID)
+	return e.What + e.cause(maxMessage+names-len(e.What+where+next)) + where + next
+}
+
+// maxMessage is the length of a message, in bytes without the secret and the
+// version. A cause gets at least minCause.
+const (
+	maxMessage = 300
+	minCause   = 60
+)
+
+func (e *Error) cause(room int) string {
+	if e.Cause == nil {
+		return ""
 	}
-	return e.What + cause + " (" + string(e.Step) + " of secret " + e.SecretARN + ", version " + e.VersionID + "). " + e.Next + " Runbook: #" + e.Kind.anchor()
+	cause := ": " + e.Cause.Error()
+	if room = max(room, minCause); len(cause) > room {
+		cause = strings.ToValidUTF8(cause[:room-len("…")], "") + "…"
+	}
+	return cause
 }
 
 // Unwrap gives errors.Is and errors.As both the kind and the cause.

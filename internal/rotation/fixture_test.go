@@ -72,8 +72,9 @@ type account struct {
 	due    time.Time // when change happens, seen by the first call after it
 	change func()
 
-	fail func(call string) error // before a call to the store takes effect
-	then func(call string)       // after it
+	fail    func(call string) error // before a call to the store takes effect
+	takenBy func(id string)         // when a write beside the rotation fails
+	then    func(call string)       // after it
 
 	calls      []string
 	asked      []time.Time // when Panther was asked
@@ -301,13 +302,16 @@ func (a *account) Put(ctx context.Context, p rotation.Put) error {
 		if !p.RotationToken.IsEmpty() {
 			return errors.New("InvalidRequestException: the RotationToken is stale")
 		}
-	} else if p.RotationToken.Reveal() != rotationToken {
+	} else if p.RotationToken.Reveal() != rotationToken && a.count("Put beside") == 0 { // Flush tries without it, too
 		a.t.Error("a Put without the RotationToken")
 	}
 	if strings.HasSuffix(call, rotation.LabelSuccessor) {
 		call = "Put beside"
 	}
 	if err := a.store(ctx, call); err != nil {
+		if a.takenBy != nil && call == "Put beside" {
+			a.takenBy(p.VersionID)
+		}
 		return err
 	}
 	v := a.versions[p.VersionID]
@@ -363,6 +367,19 @@ func (a *account) begin(id string) {
 	a.version = id
 	a.add(id, "")
 	a.move(rotation.LabelPending, id)
+}
+
+// beginAnew is a cancelled rotation, and another one for the same version.
+func (a *account) beginAnew() {
+	delete(a.versions, "new")
+	a.add("new", "", rotation.LabelPending)
+}
+
+// flush stores what is held, for so long at most.
+func (a *account) flush(limit time.Duration) {
+	ctx, cancel := context.WithTimeout(a.t.Context(), limit)
+	defer cancel()
+	a.rotator.Flush(ctx, slog.New(slog.NewJSONHandler(&a.log, nil)))
 }
 
 // rotate is a whole rotation. It returns how the step that failed did.

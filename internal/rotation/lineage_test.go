@@ -239,7 +239,9 @@ func TestAnOperatorsYoungTokenIsWaitedFor(t *testing.T) {
 // token is never told.
 func TestADateInTheFutureIsNotYoung(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
-		a.versions["old"].created = time.Now().Add(time.Hour)
+		for _, v := range a.versions {
+			v.created = time.Now().Add(time.Hour)
+		}
 		a.living = map[string]bool{}
 		a.issued = 3
 		started := time.Now()

@@ -49,7 +49,7 @@ type nextToken struct {
 	replaced        secret.Text // the token that it replaced, or that Panther refuses
 	replacedVersion string      // the version that held replaced as AWSCURRENT
 	adopted         bool        // it is in another version of the secret already
-	successorID     string      // of the successor version that it may need
+	successorID     string      // of the successor version that it may need, or was adopted from
 	secretARN       string
 	rotationToken   secret.Text
 	made            time.Time
@@ -99,7 +99,10 @@ func (x *exchange) decide(done action, answer Answer) action {
 	if !x.doubt {
 		return next
 	}
-	if answer == Unauthorized && x.refusedSince.IsZero() {
+	switch {
+	case answer == works:
+		x.refusedSince = time.Time{}
+	case answer == Unauthorized && x.refusedSince.IsZero():
 		x.refusedSince = time.Now()
 	}
 	switch {
@@ -151,14 +154,22 @@ func (x *exchange) checkStillEmpty(ctx context.Context) error {
 	return errPendingHasValue
 }
 
+// freshTime is how long after it was read AWSCURRENT counts as unchanged. In an
+// ordinary rotation this saves a call.
+const freshTime = 2 * time.Second
+
 // rotate calls rotateAPIToken, after it has proved that storing works, and
-// with as much time as there is without what storing needs.
+// with as much time as there is without what storing needs. The proof may take
+// long, so AWSCURRENT is read again after it: with two tokens, a label that
+// moved back makes the active one of what is to be rotated.
 func (x *exchange) rotate(ctx context.Context) (nextToken, *AnswerError, error) {
-	if err := x.checkUnchanged(ctx); err != nil {
-		return nextToken{}, nil, err
-	}
 	if err := x.checkWritable(ctx, x.current); err != nil {
 		return nextToken{}, nil, x.failed(StoreUnavailable, "a test write failed, so a new token could not be stored", err)
+	}
+	if x.last != nil || time.Since(x.current.readAt) > freshTime {
+		if err := x.checkUnchanged(ctx); err != nil {
+			return nextToken{}, nil, err
+		}
 	}
 	if timeLeft(ctx) < neededTime {
 		return nextToken{}, nil, x.outOfTime()
@@ -189,9 +200,6 @@ func (x *exchange) rotate(ctx context.Context) (nextToken, *AnswerError, error) 
 // would replace a token that somebody has replaced. An adopted token would be
 // stored in a version that is older than what was put, and seem older, too.
 func (x *exchange) checkUnchanged(ctx context.Context) error {
-	if x.last == nil {
-		return nil
-	}
 	now, err := x.readCurrent(ctx)
 	if err != nil {
 		return x.failed(StoreUnavailable, "cannot read the AWSCURRENT value again", err)
@@ -239,14 +247,14 @@ func (x *exchange) outOfTime() *Error {
 
 // refused decides what a refusal means that is final. Of two tokens, the
 // active one tells whether readers are affected.
-func (x *exchange) refused(ctx context.Context) (*AnswerError, error) {
+func (x *exchange) refused(ctx context.Context, versions lineage) (*AnswerError, error) {
+	if err := x.checkUnchanged(ctx); err != nil {
+		return nil, err
+	}
 	refused, lost := TokenRefused, TokenLost
 	what := "Panther refuses the token (" + x.last.Summary + "), and no version holds one that may replace it"
 	if _, two := x.current.value.Standby(); two {
-		if err := x.checkUnchanged(ctx); err != nil {
-			return nil, err
-		}
-		switch answer := x.check(ctx, x.current.value.Active()); {
+		switch answer := x.checkActive(ctx, versions); {
 		case answer == nil:
 			refused, lost = StandbyRefused, StandbyLost
 			what = "Panther refuses the standby token, and no version holds one that may replace it"

@@ -102,7 +102,11 @@ func (r *Rotator) Handle(ctx context.Context, log *slog.Logger, req Request) err
 	took := time.Since(started).Milliseconds()
 	if err != nil {
 		failure := inv.asError(err)
-		EventStepFailed.Log(inv.log, "kind", string(failure.Kind), "error", failure.Error(), "duration_ms", took)
+		log := inv.log
+		if failure.Cause != nil {
+			log = log.With("cause", failure.Cause.Error())
+		}
+		EventStepFailed.Log(log, "kind", string(failure.Kind), "error", failure.Error(), "duration_ms", took)
 		inv.measure(Measurement{Event: Failed, Kind: failure.Kind})
 		return failure
 	}
@@ -129,8 +133,11 @@ var steps = map[Step]stepFunc{
 // run stores a held token before anything else.
 func (inv *invocation) run(ctx context.Context, step stepFunc) error {
 	filled, err := inv.storeHeld(ctx)
-	if err != nil || filled && inv.Step == CreateSecret {
+	switch {
+	case err != nil || filled && inv.Step == CreateSecret:
 		return err
+	case filled && inv.Step == FinishSecret:
+		return inv.fail(NotRotating, "the version has its token only now, so testSecret has not tested it", nil)
 	}
 	return step(inv, ctx)
 }

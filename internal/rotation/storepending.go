@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"panther-token-rotation/internal/secret"
@@ -76,15 +77,29 @@ func (inv *invocation) resolveTaken(ctx context.Context, next nextToken, known v
 // storeSuccessor stores the value in a version of its own beside the rotation,
 // where search finds it. A token that was adopted is in one already.
 func (inv *invocation) storeSuccessor(ctx context.Context, next nextToken) error {
-	if next.adopted {
-		return nil
-	}
-	if err := inv.put(ctx, next.successorID, []string{LabelSuccessor}, next.value); err != nil {
+	if err := inv.putSuccessor(ctx, next); err != nil {
 		return inv.notStored(err)
 	}
 	inv.memory.forget(next)
-	EventSuccessorStored.Log(inv.log, "successor", next.successorID)
 	return nil
+}
+
+// putSuccessor is storeSuccessor without the memory. An earlier write that
+// seemed to fail may have taken effect, with another value around the token.
+func (inv *invocation) putSuccessor(ctx context.Context, next nextToken) error {
+	if next.adopted {
+		return nil
+	}
+	err := inv.put(ctx, next.successorID, []string{LabelSuccessor}, next.value)
+	if errors.Is(err, ErrVersionTaken) {
+		if v, readErr := inv.read(ctx, next.successorID); readErr == nil && inv.holds(v.Value, next.token) {
+			err = nil
+		}
+	}
+	if err == nil {
+		EventSuccessorStored.Log(inv.log, "successor", next.successorID)
+	}
+	return err
 }
 
 // verifyPending looks at the labels once after the write. If AWSCURRENT is on
@@ -99,9 +114,9 @@ func (inv *invocation) verifyPending(ctx context.Context, next nextToken, known 
 	switch {
 	case current == inv.VersionID && at != inPending:
 		return inv.checkFinished(ctx, next)
-	case known[current] && at != withoutLabel:
+	case known.has(current) && at != withoutLabel:
 		return nil // testSecret decides whether the version's token works
-	case known[current]:
+	case known.has(current):
 		return inv.fail(NotRotating, "AWSPENDING was taken off the version; the new token is in version "+next.successorID, nil)
 	}
 	return inv.makeWay(ctx, next, current, at)
@@ -115,8 +130,8 @@ func (inv *invocation) makeWay(ctx context.Context, next nextToken, current stri
 		return inv.storeFailed("cannot read the value that was put during this rotation", err)
 	}
 	if at == inPending && !inv.holds(theirs.Value, next.token) {
-		if err := inv.storeSuccessor(ctx, next); err != nil {
-			return err
+		if err := inv.putSuccessor(ctx, next); err != nil {
+			return inv.storeFailed("another value was put as AWSCURRENT; this version has the new token, but a version beside it cannot be stored", err)
 		}
 	}
 	return inv.yield(ctx, theirs, &next)
@@ -242,7 +257,7 @@ func (inv *invocation) fitsPending(ctx context.Context, held nextToken) (version
 		return nil, secret.Text{}, doesNotFit
 	}
 	current, err := inv.currentToRotate(ctx, d)
-	if err != nil {
+	if err != nil || known.olderThan(inv.VersionID, current) {
 		return nil, secret.Text{}, doesNotFit
 	}
 	value, ok := current.value.Rotated(held.replaced, held.token)
@@ -252,23 +267,51 @@ func (inv *invocation) fitsPending(ctx context.Context, held nextToken) (version
 	return known, value, doesFit
 }
 
-// Flush stores every held token in a successor version, once, with the
-// RotationToken that it came with, then without. It is for the moment in which
-// Lambda retires the process, and returns when ctx ends at the latest.
+// Flush stores every held token in a successor version, each beside the others.
+// It tries each until ctx ends, with the RotationToken that it came with, then
+// without. It is for invocations that are no rotation step, and for the moment
+// in which Lambda retires the process. It returns when ctx ends at the latest.
 func (r *Rotator) Flush(ctx context.Context, log *slog.Logger) {
+	var working sync.WaitGroup
 	for _, held := range r.memory.all() {
-		log := log.With("secret", held.secretARN)
+		working.Go(func() { r.flush(ctx, log.With("secret", held.secretARN), held) })
+	}
+	working.Wait()
+}
+
+func (r *Rotator) flush(ctx context.Context, log *slog.Logger, held nextToken) {
+	for pause := newBackoff().next; ; pause *= 2 {
 		for _, rotationToken := range slices.Compact([]string{held.rotationToken.Reveal(), ""}) {
-			err := r.Store.Put(ctx, Put{
-				SecretARN: held.secretARN, VersionID: held.successorID, Labels: []string{LabelSuccessor},
-				Value: held.value, RotationToken: secret.NewText(rotationToken),
-			})
+			err := r.putHeld(ctx, held, secret.NewText(rotationToken))
 			if err == nil {
 				r.memory.forget(held)
-				EventSuccessorStored.Log(log, "successor", held.successorID, "reason", "Lambda ends this process")
-				break
+				EventSuccessorStored.Log(log, "successor", held.successorID, "reason", "no rotation step may follow")
+				return
 			}
 			EventStoreFailed.Log(log, "error", err.Error())
 		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
 	}
+}
+
+// putHeld makes one attempt. An earlier one that seemed to fail may have taken
+// effect; then the version has the token, perhaps with another value around it.
+func (r *Rotator) putHeld(ctx context.Context, held nextToken, rotationToken secret.Text) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	err := r.Store.Put(ctx, Put{
+		SecretARN: held.secretARN, VersionID: held.successorID, Labels: []string{LabelSuccessor},
+		Value: held.value, RotationToken: rotationToken,
+	})
+	if errors.Is(err, ErrVersionTaken) {
+		v, readErr := r.Store.Read(ctx, held.secretARN, held.successorID)
+		if readErr == nil && slices.ContainsFunc(secret.Tokens(v.Value, r.Keys), held.token.Equal) {
+			return nil
+		}
+	}
+	return err
 }

@@ -154,6 +154,7 @@ func TestATokenIsNotStoredOverOneThatSomebodyPut(t *testing.T) {
 		a.mustFail(rotation.CreateSecret, rotation.NotStored)
 		a.fail = nil
 		a.replaceByHand()
+		a.beginAnew()
 		a.answers = []any{token(4)}
 		a.mustRun(rotation.CreateSecret)
 		a.mustHold(a.labelled(rotation.LabelSuccessor), 2)

@@ -68,7 +68,11 @@ func (inv *invocation) awaitToken(ctx context.Context, value secret.Value) (wait
 			return waited, nil
 		}
 		EventTokenNotYetWorking.Log(inv.log, "attempt", attempt, "answer", last.Summary)
-		if last.Answer == Misconfigured || !sleep(waiting, max(ask.after(waited), last.RetryAfter)) {
+		if last.Answer == Misconfigured {
+			return waited, last
+		}
+		wait := max(ask.after(waited), min(last.RetryAfter, timeLeft(waiting)-lastAttempt)) // ask once more at the end
+		if !sleep(waiting, wait) {
 			return waited, last
 		}
 	}
@@ -108,7 +112,7 @@ func (inv *invocation) checkStandby(ctx context.Context, pending Version, value 
 	if !two {
 		return nil
 	}
-	answer := inv.check(ctx, standby)
+	answer := inv.checkTwice(ctx, standby)
 	if answer == nil || answer.Answer != Unauthorized {
 		return nil
 	}

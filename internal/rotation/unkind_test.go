@@ -1,0 +1,306 @@
+package rotation_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"panther-token-rotation/internal/rotation"
+)
+
+// TestALabelThatMovesBackWhileCreateSecretWaits makes the active token of what
+// was read the standby of what is current, and the other way round.
+func TestALabelThatMovesBackWhileCreateSecretWaits(t *testing.T) {
+	for name, wait := range map[string]func(a *account){
+		"for a replica": func(a *account) {
+			a.replicas = []rotation.Replica{{Region: "us-east-1", Status: "InProgress"}}
+		},
+		"for the proof that writing works": func(a *account) {
+			until := time.Now().Add(10 * time.Second)
+			a.fail = func(call string) error {
+				if strings.HasPrefix(call, "Put new ") && time.Now().Before(until) {
+					return errDown
+				}
+				return nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inPair(t, func(t *testing.T, a *account) {
+				a.mustRotate("new")
+				later()
+				a.begin("v2")
+				wait(a)
+				a.after(8*time.Second, func() { a.moveCurrent("old"); a.replicas = nil })
+				_ = a.run(rotation.CreateSecret)
+				a.mustLive() // and no call with the token that readers use: see Rotate
+			})
+		})
+	}
+}
+
+// TestAYoungActiveTokenStaysBesideAnAdoptedOne is a value that somebody put,
+// with a standby that is dead.
+func TestAYoungActiveTokenStaysBesideAnAdoptedOne(t *testing.T) {
+	inPair(t, func(t *testing.T, a *account) {
+		a.mustRotate("new")
+		later()
+		a.put("theirs", pair(7, 2, "theirs"))
+		a.after(40*time.Second, func() { a.living[token(7)] = true })
+		_ = a.rotate("v2")
+		if id := a.labelled(rotation.LabelCurrent); !a.holdsToken(id, 7) || a.holdsToken(id, 1) {
+			t.Errorf("AWSCURRENT holds %s", a.versions[id].value)
+		}
+	})
+}
+
+// TestAnOlderCredentialNeverBecomesTheStandby: somebody replaced it.
+func TestAnOlderCredentialNeverBecomesTheStandby(t *testing.T) {
+	inPair(t, func(t *testing.T, a *account) {
+		a.mustRotate("new")
+		later()
+		a.put("theirs", pair(7, 2, "theirs"))
+		later()
+		a.mustRotate("v2")
+		if !a.holdsToken("v2", 3) || a.holdsToken("v2", 1) {
+			t.Errorf("the version holds %s", a.versions["v2"].value)
+		}
+		a.mustLog(rotation.EventStandbyRefused)
+	})
+}
+
+func TestAYoungActiveTokenIsNotToldAsRefused(t *testing.T) {
+	inPair(t, func(t *testing.T, a *account) {
+		a.living = map[string]bool{}
+		a.issued = 8
+		a.put("theirs", pair(7, 2, "theirs"))
+		a.after(40*time.Second, func() { a.living[token(7)] = true })
+		a.begin("v1")
+		a.mustFail(rotation.CreateSecret, rotation.StandbyRefused)
+	})
+}
+
+// TestNoOlderTokenIsAdoptedWhileANewerOneIsUnclear would strand the newer one.
+func TestNoOlderTokenIsAdoptedWhileANewerOneIsUnclear(t *testing.T) {
+	for name, check := range map[string]error{"no clear answer": unclear, "refused, but young": refused} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.unlabel("new", rotation.LabelPending)
+				a.living = map[string]bool{token(7): true, token(8): true}
+				a.put("seven", token(7))
+				later()
+				a.put("eight", token(8))
+				if check == unclear {
+					later()
+				}
+				a.put("stale", token(1)+"\n")
+				a.begin("v1")
+				a.issued = 3
+				a.checks = []error{check}
+				_ = a.run(rotation.CreateSecret)
+				if a.holdsToken("v1", 7) {
+					t.Error("an older token was adopted")
+				}
+			})
+		})
+	}
+}
+
+// TestAVersionThatIsUnreadableOnceStillDatesItsToken: otherwise a stale save
+// seems to be the first version that holds an old token.
+func TestAVersionThatIsUnreadableOnceStillDatesItsToken(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.unlabel("new", rotation.LabelPending)
+		a.put("seven", token(7))
+		a.add("stale", token(1)+"\n")
+		later()
+		a.begin("v1")
+		a.issued = 3
+		failed := false
+		a.fail = func(call string) error {
+			if call == "Read old" && !failed {
+				failed = true
+				return errDown
+			}
+			return nil
+		}
+		a.mustFail(rotation.CreateSecret, rotation.TokenRefused, "no version holds one")
+	})
+}
+
+// TestWhatIsHeldIsStoredBeforeACheck is Flush in an invocation that is no step.
+func TestWhatIsHeldIsStoredBeforeACheck(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.notStored()
+		attempts := 0
+		a.fail = func(call string) error {
+			if attempts++; call == "Put beside" && attempts == 1 {
+				return context.DeadlineExceeded // it hangs
+			}
+			return nil
+		}
+		started := time.Now()
+		a.flush(time.Minute)
+		a.mustHold(a.labelled(rotation.LabelSuccessor), 3)
+		if took := time.Since(started); took > 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// TestASuccessorThatIsThereIsStored is a write that seemed to fail, and then one
+// of the same token with another value around it.
+func TestASuccessorThatIsThereIsStored(t *testing.T) {
+	for name, store := range map[string]func(a *account){
+		"by a step":  func(a *account) { a.mustRun(rotation.SetSecret) },
+		"by a flush": func(a *account) { a.flush(time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.notStored()
+				a.fail = func(call string) error {
+					if call == "Put beside" {
+						return rotation.ErrVersionTaken
+					}
+					return nil
+				}
+				var beside string
+				a.unlabel("new", rotation.LabelPending)
+				a.takenBy = func(id string) { beside = id; a.versions[id] = &version{value: "  " + token(3)} }
+				store(a)
+				a.calls = nil
+				a.mustRun(rotation.SetSecret)
+				if beside == "" || len(a.calls) > 0 {
+					t.Errorf("the token is held still: %v", a.calls)
+				}
+			})
+		})
+	}
+}
+
+// TestATokenThatWorksAgainStartsTheDoubtAnew is one refusal between lost answers.
+func TestATokenThatWorksAgainStartsTheDoubtAnew(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{unclear, context.DeadlineExceeded, token(3)}
+		a.checks = []error{refused, nil, refused}
+		a.mustRun(rotation.CreateSecret)
+		a.mustHold("new", 3)
+	})
+}
+
+// TestTestSecretAsksOnceMoreAfterALongRetryAfter.
+func TestTestSecretAsksOnceMoreAfterALongRetryAfter(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.versions["new"].value = token(3)
+		a.living = map[string]bool{token(3): true}
+		a.checks = []error{answer(rotation.Throttled, 200*time.Second)}
+		a.mustRun(rotation.TestSecret)
+	})
+}
+
+// TestNoTokenGoesIntoAVersionOlderThanAWSCURRENT: it would seem older than the
+// token that it replaced, and no rotation would adopt it.
+func TestNoTokenGoesIntoAVersionOlderThanAWSCURRENT(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		later()
+		a.living[token(7)] = true
+		a.add("staged", token(7), "STAGED")
+		a.moveCurrent("staged")
+		later()
+		a.issued = 8
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "nothing was rotated", "AWSPENDING was removed")
+		a.mustRotate("v2")
+		a.mustHold("v2", 8)
+		a.mustLive()
+	})
+}
+
+func TestAHeldTokenGoesBesideAVersionOlderThanAWSCURRENT(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.notStored()
+		a.add("edit", token(1)+"\n")
+		a.moveCurrent("edit")
+		_ = a.run(rotation.CreateSecret)
+		a.mustHold(a.labelled(rotation.LabelSuccessor), 3)
+		a.mustHaveValue("new", "")
+	})
+}
+
+// TestFinishSecretMovesNothingThatItFilledItself: testSecret has not seen it.
+func TestFinishSecretMovesNothingThatItFilledItself(t *testing.T) {
+	inPair(t, func(t *testing.T, a *account) {
+		a.notStored()
+		a.living[token(3)] = false
+		a.mustFail(rotation.FinishSecret, rotation.NotRotating, "not tested")
+		a.mustLive()
+	})
+}
+
+// TestOneRefusalOfTheStandbyIsNotTheLastWord.
+func TestOneRefusalOfTheStandbyIsNotTheLastWord(t *testing.T) {
+	inPair(t, func(t *testing.T, a *account) {
+		a.mustRun(rotation.CreateSecret)
+		a.checks = []error{nil, refused}
+		a.mustRun(rotation.TestSecret)
+		if a.logged(rotation.EventStandbyRefused) > 0 {
+			t.Error("the standby was told as dead")
+		}
+	})
+}
+
+// TestAPutDuringTheCallIsNoLoss: Panther refuses the token because somebody
+// replaced it.
+func TestAPutDuringTheCallIsNoLoss(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers, a.issued = []any{unclear}, 8
+		a.onRotate = func() {
+			a.onRotate = nil
+			a.living[token(1)] = false
+			a.add("theirs", token(7))
+			a.moveCurrent("theirs")
+		}
+		a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, "AWSCURRENT moved")
+	})
+	inAccount(t, func(t *testing.T, a *account) {
+		a.living, a.issued = map[string]bool{token(7): true}, 8
+		a.after(3*time.Second, func() { a.add("theirs", token(7)); a.moveCurrent("theirs") })
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "AWSCURRENT moved")
+	})
+}
+
+// TestALongCauseIsCut, but never what to do: the command is what a person needs.
+func TestALongCauseIsCut(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		cause := errors.New("AccessDeniedException: " + strings.Repeat("because no policy allows it ", 30))
+		a.failing("Describe", cause)
+		a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable, "AccessDeniedException", "check the function's role")
+		if !slices.Contains(strings.Fields(a.log.String()), "it") || !strings.Contains(a.log.String(), cause.Error()) {
+			t.Error("the log has not all of the cause")
+		}
+	})
+}
+
+// TestAnAdoptedTokenIsNamedByItsVersion where the rotation lost its label.
+func TestAnAdoptedTokenIsNamedByItsVersion(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.add("other", token(2))
+		a.beginAnew()
+		a.refuses(2)
+		a.then = func(call string) {
+			if call == "Describe" && a.count("Check") > 0 {
+				a.unlabel("new", rotation.LabelPending)
+			}
+		}
+		a.fail = func(call string) error {
+			if call == "Put new AWSPENDING" {
+				a.unlabel("new", rotation.LabelPending)
+				return rotation.ErrVersionTaken
+			}
+			return nil
+		}
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "in version other")
+	})
+}
