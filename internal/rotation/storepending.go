@@ -272,10 +272,16 @@ func (inv *invocation) fitsPending(ctx context.Context, held nextToken) (version
 // without. It is for invocations that are no rotation step, and for the moment
 // in which Lambda retires the process. It returns when ctx ends at the latest.
 func (r *Rotator) Flush(ctx context.Context, log *slog.Logger) {
-	var working sync.WaitGroup
-	for _, held := range r.memory.all() {
-		working.Go(func() { r.flush(ctx, log.With("secret", held.secretARN), held) })
+	all := r.memory.all()
+	if len(all) == 0 {
+		return
 	}
+	flush := func(held nextToken) { r.flush(ctx, log.With("secret", held.secretARN), held) }
+	var working sync.WaitGroup
+	for _, held := range all[1:] {
+		working.Go(func() { flush(held) })
+	}
+	flush(all[0])
 	working.Wait()
 }
 
