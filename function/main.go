@@ -24,10 +24,8 @@ import (
 	"panther-token-rotation/internal/recoverylog"
 	"panther-token-rotation/internal/rotation"
 	"panther-token-rotation/internal/secretsmanager"
+	"panther-token-rotation/internal/version"
 )
-
-// version goes into the User-Agent.
-const version = "0.1.0"
 
 func main() {
 	// The first line written to a closed standard output would otherwise end the
@@ -64,7 +62,8 @@ const flushTime = 290 * time.Millisecond
 // newHandler wires the parts. Logs and metrics go to out, a line each.
 func newHandler(c config, out io.Writer) *handler {
 	log := newLogger(out, c.logLevel)
-	userAgent := "panther-token-rotation/" + version
+	rotation.EventStarted.Log(log, "functionVersion", version.Number)
+	userAgent := "panther-token-rotation/" + version.Number
 	store := secretsmanager.New(secretsmanager.NewClient(c.aws, userAgent))
 	issuer := panther.New(c.pantherURL, userAgent)
 	meter := metrics.New(out, c.functionName)

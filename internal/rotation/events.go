@@ -12,6 +12,7 @@ type Event string
 
 // The events, in the order in which a rotation meets them.
 const (
+	EventStarted            Event = "started"
 	EventSettingsInvalid    Event = "settings_invalid"
 	EventStepDone           Event = "step_done"
 	EventStepFailed         Event = "step_failed"
@@ -42,6 +43,7 @@ var events = map[Event]struct {
 	level   slog.Level
 	message string
 }{
+	EventStarted:            {slog.LevelInfo, "the function started"},
 	EventSettingsInvalid:    {slog.LevelError, "the function's settings are invalid"},
 	EventStepDone:           {slog.LevelInfo, "step done"},
 	EventStepFailed:         {slog.LevelError, "step failed"},
