@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -37,6 +38,16 @@ var _ lambda.Handler = (*handler)(nil)
 // flush stores what the process holds, before Lambda ends it.
 func (h *handler) flush(ctx context.Context) { h.rotator.Flush(ctx, h.log) }
 
+// checkFlushTime is what the daily check gives to storing, so that a store that
+// does not answer leaves time for the check.
+const checkFlushTime = 30 * time.Second
+
+func (h *handler) flushWithin(ctx context.Context, limit time.Duration, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	h.rotator.Flush(ctx, log)
+}
+
 // Invoke decodes one rotation event and carries out its step, or runs the daily
 // check. A failure has the [rotation.Kind] as its errorType.
 func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
@@ -45,7 +56,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		log = log.With("requestId", lc.AwsRequestID)
 	}
 	if isCheckEvent(payload) {
-		h.rotator.Flush(ctx, log)
+		h.flushWithin(ctx, checkFlushTime, log)
 		h.check.run(ctx, log)
 		return []byte("null"), nil
 	}

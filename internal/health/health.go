@@ -8,6 +8,7 @@ package health
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -97,8 +98,11 @@ func (c Checker) Check(ctx context.Context, secretID string) (problems []Problem
 		s := &check{Checker: c, secretID: secretID}
 		err = s.run(ctx)
 		problems = s.problems
-		if !errors.Is(err, errMoved) {
+		if err == nil || errors.Is(err, errNoTime) {
 			return problems, err
+		}
+		if !errors.Is(err, errMoved) {
+			return problems, fmt.Errorf("%w. Try: aws secretsmanager describe-secret --secret-id %s", err, secretID)
 		}
 	}
 	return problems, nil // the next check tells
