@@ -27,7 +27,7 @@ type verdict struct {
 
 // errReported: nothing more can be learned of the tokens, and the problem list
 // says why.
-var errReported = errors.New("Panther cannot be asked")
+var errReported = errors.New("no token can be asked about")
 
 func ignoreReported(err error) error {
 	if errors.Is(err, errReported) {
