@@ -38,11 +38,13 @@ var _ lambda.Handler = (*handler)(nil)
 // flush stores what the process holds, before Lambda ends it.
 func (h *handler) flush(ctx context.Context) { h.rotator.Flush(ctx, h.log) }
 
-// checkFlushTime is what the daily check gives to storing, so that a store that
-// does not answer leaves time for the check.
-const checkFlushTime = 30 * time.Second
-
-func (h *handler) flushWithin(ctx context.Context, limit time.Duration, log *slog.Logger) {
+// flushBefore stores what the process holds before the check. It leaves the
+// check at least half of the invocation.
+func (h *handler) flushBefore(ctx context.Context, log *slog.Logger) {
+	limit := 30 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline)/2)
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	h.rotator.Flush(ctx, log)
@@ -56,7 +58,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		log = log.With("requestId", lc.AwsRequestID)
 	}
 	if isCheckEvent(payload) {
-		h.flushWithin(ctx, checkFlushTime, log)
+		h.flushBefore(ctx, log)
 		h.check.run(ctx, log)
 		return []byte("null"), nil
 	}
