@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
@@ -100,4 +102,20 @@ func TestFunctionARNWithoutContext(t *testing.T) {
 			t.Errorf("%s became %s", arn, got)
 		}
 	}
+}
+
+// TestAHangingStoreDoesNotEndTheCheck: what is held is stored first, within a
+// limit, and the check comes after it.
+func TestAHangingStoreDoesNotEndTheCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, s, _ := newTestHandler(nil)
+		s.flush = func(ctx context.Context) { <-ctx.Done() }
+		m := &measured{}
+		h.check = check{secrets: []string{"a"}, meter: m, checker: func(string) checker { return checks{} }}
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+		defer cancel()
+		if _, err := h.Invoke(ctx, []byte(`{"Check":"secrets"}`)); err != nil || ctx.Err() != nil || len(m.all) != 2 {
+			t.Errorf("measured %q, %v, %v", m.all, err, ctx.Err())
+		}
+	})
 }

@@ -43,6 +43,53 @@ func TestSettingsAreDocumentedAndDeployed(t *testing.T) {
 	}
 }
 
+// TestDeploymentsRefuseWhatTheFunctionRefuses: a value that the function would
+// end at is refused before anything is deployed.
+func TestDeploymentsRefuseWhatTheFunctionRefuses(t *testing.T) {
+	template, variables := mustRead(t, "../template.yaml"), mustRead(t, "../deploy/terraform/variables.tf")
+	for _, tc := range []struct{ setting, parameter, wrong, right string }{
+		{"PANTHER_API_URL", "PantherApiUrl", "Zk3pQ8vR1xW6.yT9bN4mC7hJ2", "acme.runpanther.net"},
+		{"PANTHER_API_URL", "PantherApiUrl", strings.Repeat("a", 64) + ".example", "https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql"},
+		{"PANTHER_API_URL", "PantherApiUrl", "acme_x.runpanther.net", "https://192.0.2.7:8443"},
+		{"PANTHER_API_URL", "PantherApiUrl", "token", "api.panther.xn--p1ai"},
+		{"CHECK_SECRETS", "SecretId", "arn:aws:iam::123456789012:role/rotation", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:acme/panther-AbCdEf"},
+		{"CHECK_SECRETS", "SecretId", "--acme", "acme/panther"},
+		{"CHECK_SECRETS", "SecretId", "acme:panther", "acme_panther.1"},
+		{"SECRET_TOKEN_KEY", "SecretTokenKey", "TOKEN ", "TOKEN"},
+		{"SECRET_TOKEN_KEY", "SecretTokenKey", " TOKEN", "a token"},
+		{"SECRET_STANDBY_KEY", "SecretStandbyKey", "STANDBY ", "T"},
+		{"SECRET_STANDBY_KEY", "SecretStandbyKey", " ", ""},
+	} {
+		if takes(t, tc.setting, tc.wrong) || !takes(t, tc.setting, tc.right) {
+			t.Errorf("%s: %q is taken, or %q is not", tc.setting, tc.wrong, tc.right)
+		}
+		patterns := map[string]string{"template.yaml": find(t, template, `(?s)\n  `+tc.parameter+`:\n.*?AllowedPattern: (.*?)\n`)}
+		if variable := snakeCase(tc.parameter); !strings.HasSuffix(variable, "_key") { // terraform test has these
+			patterns["variables.tf"] = strings.ReplaceAll(find(t, variables, `(?s)variable "`+variable+`" .*?regex\("(.*?)", var\.`), `\\`, `\`)
+		}
+		for where, pattern := range patterns {
+			allowed := regexp.MustCompile(pattern)
+			if allowed.MatchString(tc.wrong) || !allowed.MatchString(tc.right) {
+				t.Errorf("%s, %s: %q is allowed, or %q is not, by %s", where, tc.parameter, tc.wrong, tc.right, pattern)
+			}
+		}
+	}
+}
+
+func find(t *testing.T, text, pattern string) string {
+	t.Helper()
+	match := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if match == nil {
+		t.Fatalf("no match for %s", pattern)
+	}
+	return match[1]
+}
+
+// snakeCase turns PantherApiUrl into panther_api_url.
+func snakeCase(name string) string {
+	return strings.ToLower(regexp.MustCompile(`(.)([A-Z])`).ReplaceAllString(name, "${1}_$2"))
+}
+
 // furtherVariables are the environment variables that Go and the AWS SDKs read
 // and that a deployment may set. Others could redirect tokens, or log them.
 var furtherVariables = []string{

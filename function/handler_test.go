@@ -19,6 +19,7 @@ import (
 type steps struct {
 	requests []rotation.Request
 	flushed  int
+	flush    func(context.Context)
 	err      error
 }
 
@@ -27,7 +28,12 @@ func (s *steps) Handle(_ context.Context, _ *slog.Logger, req rotation.Request) 
 	return s.err
 }
 
-func (s *steps) Flush(context.Context, *slog.Logger) { s.flushed++ }
+func (s *steps) Flush(ctx context.Context, _ *slog.Logger) {
+	s.flushed++
+	if s.flush != nil {
+		s.flush(ctx)
+	}
+}
 
 func newTestHandler(err error) (*handler, *steps, *bytes.Buffer) {
 	var out bytes.Buffer

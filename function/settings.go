@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,13 +50,13 @@ var settings = []setting{
 	{"PANTHER_API_URL", "", "your Panther's API: the API URL with or without its path, the console's address without a path, or the bare domain; `https` only, except for a loopback host", readPantherURL},
 	{"SECRET_TOKEN_KEY", "PANTHER_API_TOKEN", "the token's key in a secret that is a JSON object", func(c *config, value string) error {
 		c.keys.Token = value
-		return nil
+		return checkKey(value)
 	}},
 	{"SECRET_STANDBY_KEY", "", "the standby token's key in a secret with two tokens; empty means the value of `SECRET_TOKEN_KEY` followed by `_STANDBY`", func(c *config, value string) error {
 		c.keys.Standby = value
-		return nil
+		return checkKey(value)
 	}},
-	{"PROPAGATION_TIMEOUT", "3m", "how long `testSecret` waits for a new token to start working, such as `90s` or `3m`; at most `14m`", readPropagationTimeout},
+	{"PROPAGATION_TIMEOUT", "3m", "how long `testSecret` waits for a new token to start working, such as `90s` or `3m`; from `1s` to `14m`", readPropagationTimeout},
 	{"RECOVERY_RECIPIENT", "", "an age public key (`age1…` or the post-quantum `age1pq1…`, from `age-keygen -o key.txt`) to which each new value is sealed, in the log, before it is stored", readRecipient},
 	{"CHECK_SECRETS", "", "names or ARNs of the secrets that the daily check looks at, separated by commas", readCheckSecrets},
 	{"LOG_LEVEL", "info", "`debug`, `info`, `warn` or `error`", readLogLevel},
@@ -101,13 +103,26 @@ func readPantherURL(c *config, value string) (err error) {
 	return err
 }
 
-// longestPropagation is what Lambda's longest timeout, 15 minutes, leaves for waiting.
-const longestPropagation = 14 * time.Minute
+// checkKey refuses a key that no secret has: then one with two tokens would
+// count as one with a single token, and the rotation replace what readers use.
+func checkKey(key string) error {
+	if strings.TrimSpace(key) != key {
+		return errors.New("white space at the beginning or the end")
+	}
+	return nil
+}
+
+const (
+	// longestPropagation is what Lambda's longest timeout, 15 minutes, leaves for waiting.
+	longestPropagation = 14 * time.Minute
+	// shortestPropagation leaves time to ask at all.
+	shortestPropagation = time.Second
+)
 
 func readPropagationTimeout(c *config, value string) error {
 	d, err := time.ParseDuration(value)
-	if err != nil || d <= 0 || d > longestPropagation {
-		return errors.New("not a duration between 0 and 14m, such as 90s or 3m")
+	if err != nil || d < shortestPropagation || d > longestPropagation {
+		return errors.New("not a duration from 1s to 14m, such as 90s or 3m")
 	}
 	c.propagationTimeout = d
 	return nil
@@ -122,14 +137,22 @@ func readRecipient(c *config, value string) (err error) {
 	return err
 }
 
+var (
+	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+	secretARN  = regexp.MustCompile(`^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$`)
+)
+
 func readCheckSecrets(c *config, value string) error {
 	for name := range strings.SplitSeq(value, ",") {
 		name = strings.TrimSpace(name)
 		if name == "" {
 			continue
 		}
-		if !rotation.IsName(name) {
+		switch {
+		case !rotation.IsName(name), !secretName.MatchString(name) && !secretARN.MatchString(name):
 			return errors.New("not names or ARNs of secrets, separated by commas")
+		case slices.Contains(c.checkSecrets, name):
+			return errors.New("lists a secret twice")
 		}
 		c.checkSecrets = append(c.checkSecrets, name)
 	}

@@ -84,11 +84,53 @@ func TestLogLevelInAnySpelling(t *testing.T) {
 
 func TestPropagationTimeoutStaysWithinWhatLambdaAllows(t *testing.T) {
 	for spelling, fine := range map[string]bool{
-		"1s": true, "3m": true, "14m": true, "14m1s": false, "0": false, "0s": false, "-3m": false, "180": false, "three minutes": false,
+		"1s": true, "999ms": false, "1ns": false, " 3m": false, "3m": true, "14m": true, "14m1s": false, "0": false, "0s": false, "-3m": false, "180": false, "three minutes": false,
 	} {
 		_, err := readConfig(environment(map[string]string{"PROPAGATION_TIMEOUT": spelling}))
 		if (err == nil) != fine {
 			t.Errorf("PROPAGATION_TIMEOUT %s: %v", spelling, err)
+		}
+	}
+}
+
+// takes reports whether the function starts with this setting, and that its
+// error names the setting and does not echo it.
+func takes(t *testing.T, name, value string) bool {
+	t.Helper()
+	_, err := readConfig(environment(map[string]string{name: value}))
+	if err != nil && (!strings.Contains(err.Error(), name) || len(value) > 9 && strings.Contains(err.Error(), value)) {
+		t.Errorf("the error of %s is %v", name, err)
+	}
+	return err == nil
+}
+
+func TestAKeyThatNoSecretHasIsRefused(t *testing.T) {
+	for key, fine := range map[string]bool{
+		"token": true, "panther token": true, "STANDBY ": false, " STANDBY": false, "STANDBY\n": false, "\u00a0STANDBY": false, " ": false,
+	} {
+		for _, name := range []string{"SECRET_TOKEN_KEY", "SECRET_STANDBY_KEY"} {
+			if got := takes(t, name, key); got != fine {
+				t.Errorf("%s=%q is taken: %v", name, key, got)
+			}
+		}
+	}
+	if takes(t, "SECRET_STANDBY_KEY", "PANTHER_API_TOKEN") {
+		t.Error("both tokens have the same key")
+	}
+}
+
+func TestOnlySecretsAreChecked(t *testing.T) {
+	const arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
+	for value, fine := range map[string]bool{
+		"": true, ",": true, "acme/panther": true, "acme/panther,": true, " acme/a , acme/b ": true, arn + "acme/panther-AbCdEf": true,
+		"arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:a-AbCdEf,acme/a": true,
+		"acme/a,acme/a": false, "acme/a, acme/a": false, arn + "a-AbCdEf," + arn + "a-AbCdEf": false,
+		"arn:aws:iam::123456789012:role/rotation": false, "arn:aws:ssm:eu-west-1:123456789012:parameter/a": false,
+		"arn:aws:secretsmanager:eu-west-1:123456789012:a": false, "arn:aws:secretsmanager:eu-west-1:12:secret:a": false, arn: false,
+		"acme:panther": false, "acme panther": false, "-acme": false, "acme/*": false, "acme;b": false, strings.Repeat("a", 513): false,
+	} {
+		if got := takes(t, "CHECK_SECRETS", value); got != fine {
+			t.Errorf("CHECK_SECRETS=%q is taken: %v", value, got)
 		}
 	}
 }
@@ -135,6 +177,12 @@ func TestAWrongSettingIsNotEchoed(t *testing.T) {
 	for _, wrong := range []struct{ name, value string }{
 		{"PANTHER_API_URL", token},
 		{"PANTHER_API_URL", "https://" + token},
+		{"PANTHER_API_URL", "a1." + token},
+		{"PANTHER_API_URL", token + "." + token},
+		{"SECRET_TOKEN_KEY", token + " "},
+		{"SECRET_STANDBY_KEY", token + "\n"},
+		{"CHECK_SECRETS", token + "," + token},
+		{"CHECK_SECRETS", token + "=:" + token},
 		{"PANTHER_API_URL", "https://" + token + "@acme.runpanther.net"},
 		{"PANTHER_API_URL", "https://acme.runpanther.net/?key=" + token},
 		{"PANTHER_API_URL", "http://" + token + ".example"},

@@ -252,7 +252,7 @@ def check_everything(template, region):
     stack = Stack(
         template, region, "everything", SecretId="acme/panther", ScheduleExpression="cron(0 4 1 * ? *)",
         RotationWindow="3h", KmsKeyArns=key, AlarmEmail="security@example.com", FunctionName="rotate-panther",
-        SubnetIds="subnet-1,subnet-2", SecurityGroupIds="sg-1", Architecture="x86_64", Timeout="300",
+        SubnetIds="subnet-1,subnet-2", SecurityGroupIds="sg-1", Timeout="300",
         PropagationTimeout="4m", LogRetentionDays="731", FurtherSecretArns=further, SecretTokenKey="TOKEN", SecretStandbyKey="SECOND",
         RecoveryRecipient="age1" + "q" * 58, LogLevel="debug", TicketTopicArn=f"arn:aws:sns:{region}:{ACCOUNT}:tickets",
         LogKmsKeyArn=key, TopicKmsKeyArn=key, ReservedConcurrency="5", HttpsProxy="http://egress.acme.net:3128",
@@ -262,7 +262,7 @@ def check_everything(template, region):
         PermissionsBoundaryArn=f"arn:aws:iam::{ACCOUNT}:policy/boundary",
     )
     function = stack.function
-    same("architecture and timeout", [function["Architectures"], function["Timeout"]], [["x86_64"], 300])
+    same("timeout", function["Timeout"], 300)
     same("settings", function["Environment"]["Variables"], {
         "PANTHER_API_URL": URL, "SECRET_TOKEN_KEY": "TOKEN", "SECRET_STANDBY_KEY": "SECOND", "PROPAGATION_TIMEOUT": "4m",
         "CHECK_SECRETS": "acme/panther," + further,

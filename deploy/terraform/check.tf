@@ -1,4 +1,5 @@
-# The daily check. Its event names no secret: they are in the function's environment.
+# The daily check. Its event names no secret: they are in the function's environment. The first check may come at once:
+# by then the secret must name the function, or a deployment would alarm.
 
 locals {
   checks_daily = var.daily_check && (var.secret_id != "" || length(var.further_secret_arns) > 0)
@@ -21,6 +22,8 @@ resource "aws_scheduler_schedule" "check" {
     role_arn = aws_iam_role.check[0].arn
     input    = jsonencode({ Check = "secrets" })
   }
+
+  depends_on = [aws_iam_role_policy.check, aws_secretsmanager_secret_rotation.token]
 }
 
 resource "aws_iam_role" "check" {

@@ -102,6 +102,15 @@ resource "aws_lambda_function" "rotation" {
       error_message = "ticket_topic_arn needs alarm_email or alarm_topic_arn, for the alarms that page."
     }
     precondition {
+      condition     = var.secret_token_key != var.secret_standby_key
+      error_message = "secret_token_key and secret_standby_key must differ."
+    }
+    precondition {
+      # Only the name can be looked at. make zip and the releases name the architecture as Go does.
+      condition     = !strcontains(basename(coalesce(var.lambda_zip, try(var.lambda_s3.key, null), "-")), var.architecture == "arm64" ? "-amd64" : "-arm64")
+      error_message = "The name of the function's zip says that it was built for another architecture."
+    }
+    precondition {
       condition     = !contains(keys(var.environment), "AWS_USE_FIPS_ENDPOINT") || length(setintersection(keys(var.environment), ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"])) == 0
       error_message = "AWS_USE_FIPS_ENDPOINT cannot be used with an endpoint URL. Give the URL of the FIPS endpoint."
     }

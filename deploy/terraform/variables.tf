@@ -5,7 +5,7 @@ variable "panther_api_url" {
   type        = string
 
   validation {
-    condition     = can(regex("^(https://)?[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$", var.panther_api_url))
+    condition     = can(regex("^(https://)?(([A-Za-z0-9-]{1,63}\\.)+([A-Za-z]{2,63}|[Xx][Nn]--[A-Za-z0-9-]{1,59})|([0-9]{1,3}\\.){3}[0-9]{1,3})(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$", var.panther_api_url))
     error_message = "panther_api_url must be an https URL without user, query or fragment, or a bare domain."
   }
 }
@@ -17,7 +17,7 @@ variable "secret_id" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^([A-Za-z0-9/_+=.@-]{0,512}|arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)$", var.secret_id))
+    condition     = can(regex("^([A-Za-z0-9/_+=.@][A-Za-z0-9/_+=.@-]{0,511}|arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)?$", var.secret_id))
     error_message = "secret_id must be the ARN or the name of a secret."
   }
 }
@@ -32,6 +32,11 @@ variable "secret_token_key" {
     condition     = length(var.secret_token_key) >= 1 && length(var.secret_token_key) <= 256
     error_message = "secret_token_key must have 1 to 256 characters."
   }
+
+  validation {
+    condition     = trimspace(var.secret_token_key) == var.secret_token_key
+    error_message = "secret_token_key must not begin or end with white space."
+  }
 }
 
 variable "secret_standby_key" {
@@ -43,6 +48,11 @@ variable "secret_standby_key" {
   validation {
     condition     = length(var.secret_standby_key) <= 256
     error_message = "secret_standby_key must have at most 256 characters."
+  }
+
+  validation {
+    condition     = trimspace(var.secret_standby_key) == var.secret_standby_key
+    error_message = "secret_standby_key must not begin or end with white space."
   }
 }
 

@@ -8,6 +8,7 @@ package health
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -54,29 +55,57 @@ const (
 	// expiresWithin is how long before its end a token is a problem.
 	expiresWithin = 14 * 24 * time.Hour
 
-	// looks is how often Secrets Manager or Panther is asked before a failure
-	// counts, and between is the pause.
+	// looks is how often Secrets Manager or Panther is asked, and between is the
+	// pause.
 	looks   = 4
 	between = 5 * time.Second
+	// enough is how many looks must fail, or be refused, to be a problem.
+	enough = 2
 	// callTime bounds each call.
 	callTime = 5 * time.Second
+	// rounds is how often a check starts over because a rotation began or ended
+	// meanwhile.
+	rounds = 3
+	// margin is left before the deadline of ctx, for whoever reports the
+	// problems.
+	margin = 2 * time.Second
 )
 
 const (
 	rotateNow  = "aws secretsmanager rotate-secret --secret-id <secret>"
 	nameOurs   = "aws secretsmanager rotate-secret --secret-id <secret> --rotation-lambda-arn <function> --no-rotate-immediately"
+	everyMonth = " --rotation-rules AutomaticallyAfterDays=30"
+	schedule   = "aws secretsmanager rotate-secret --secret-id <secret> --no-rotate-immediately" + everyMonth
 	restore    = "aws secretsmanager restore-secret --secret-id <secret>"
 	putValue   = "aws secretsmanager put-secret-value --secret-id <secret> --secret-string file://value"
 	newToken   = "Make an API token in the Panther console and put it: " + putValue
 	newStandby = "Make an API token in the Panther console and put it as the standby: " + putValue
 )
 
+// errNoTime is the error of a check that its deadline cut short.
+var errNoTime = errors.New("too little time was left; set the timeout of the function to 240 seconds")
+
 // Check looks at one secret. An error means that it could not look; then the
-// problems are incomplete. Without problems, the secret is healthy.
-func (c Checker) Check(ctx context.Context, secretID string) ([]Problem, error) {
-	s := &check{Checker: c, secretID: secretID}
-	err := s.run(ctx)
-	return s.problems, err
+// problems are incomplete. Without problems, the secret is healthy. Check
+// returns before the deadline of ctx.
+func (c Checker) Check(ctx context.Context, secretID string) (problems []Problem, err error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)-margin)
+		defer cancel()
+	}
+	for range rounds {
+		s := &check{Checker: c, secretID: secretID}
+		err = s.run(ctx)
+		problems = s.problems
+		if err == nil || errors.Is(err, errNoTime) {
+			return problems, err
+		}
+		if !errors.Is(err, errMoved) {
+			return problems, fmt.Errorf("%w. Try: aws secretsmanager describe-secret --secret-id %s", err, secretID)
+		}
+	}
+	return problems, nil // the next check tells
 }
 
 // check is one look at one secret.
@@ -85,6 +114,9 @@ type check struct {
 	secretID string
 	problems []Problem
 }
+
+// errMoved: a rotation began or ended during the look.
+var errMoved = errors.New("the labels of the secret moved")
 
 func (s *check) found(kind rotation.Kind, what, next string) {
 	next = strings.NewReplacer("<secret>", s.secretID, "<function>", s.FunctionARN).Replace(next)
@@ -104,29 +136,38 @@ func (s *check) run(ctx context.Context) error {
 		return nil
 	}
 	ours := s.checkRotation(d)
-	underWay, err := s.checkPending(ctx, d)
-	if err != nil && ours {
+	pending := pendingVersion(d)
+	if err := s.checkPending(ctx, pending); err != nil && ours {
 		return err
 	}
 	if !ours {
 		return nil // the function may read only secrets that it rotates
 	}
-	return s.checkTokens(ctx, d, underWay)
+	return s.checkTokens(ctx, pending)
 }
 
 // checkRotation checks that Secrets Manager will rotate the secret with this
 // function. It reports whether the secret names the function.
 func (s *check) checkRotation(d rotation.Description) (ours bool) {
-	ours = d.FunctionARN == s.FunctionARN
+	idle := pendingVersion(d) == ""
 	switch {
-	case !ours:
-		s.found(rotation.OtherFunction, "the rotation of the secret names another function, or none", nameOurs)
+	case d.FunctionARN == "":
+		s.found(rotation.OtherFunction, "rotation was never set up for the secret", nameOurs+everyMonth)
+		return false
+	case d.FunctionARN != s.FunctionARN:
+		s.found(rotation.OtherFunction, "the rotation of the secret names another function", nameOurs)
+		return false
 	case !d.RotationEnabled:
 		s.found(rotation.RotationDisabled, "rotation is not enabled for the secret", nameOurs)
-	case !d.NextRotation.IsZero() && time.Since(d.NextRotation) > overdueAfter && pendingVersion(d) == "":
+	// RotateSecret does not require RotationRules. There is no next date then,
+	// and nothing rotates the secret
+	// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html).
+	case d.NextRotation.IsZero() && idle:
+		s.found(rotation.RotationDisabled, "rotation is enabled for the secret, but it has no schedule", schedule)
+	case time.Since(d.NextRotation) > overdueAfter && idle:
 		s.found(rotation.RotationOverdue, "the next rotation was due on "+d.NextRotation.UTC().Format(time.DateOnly), rotateNow)
 	}
-	return ours
+	return true
 }
 
 // pendingVersion returns the version of a rotation that is not finished, or "".
@@ -139,30 +180,24 @@ func pendingVersion(d rotation.Description) string {
 	return ""
 }
 
-// checkPending reports whether a rotation is under way, and finds one that is
-// stuck.
-func (s *check) checkPending(ctx context.Context, d rotation.Description) (underWay bool, err error) {
-	pending := pendingVersion(d)
+// checkPending finds a rotation that is stuck.
+func (s *check) checkPending(ctx context.Context, pending string) error {
 	if pending == "" {
-		return false, nil
+		return nil
 	}
-	var versions []rotation.VersionInfo
-	err = s.again(ctx, func(ctx context.Context) (err error) {
-		versions, err = s.Store.Versions(ctx, s.secretID)
-		return err
-	})
+	versions, err := s.versions(ctx)
 	for _, v := range versions {
 		if v.ID == pending && time.Since(v.Created) > stuckAfter {
 			s.found(rotation.RotationStuck, "AWSPENDING has been on version "+pending+" for more than a day", rotateNow)
 		}
 	}
-	return true, err
+	return err
 }
 
 // checkTokens asks Panther about the tokens of AWSCURRENT. During a rotation
 // the token that is being replaced is dead by design: the only token, or the
 // standby.
-func (s *check) checkTokens(ctx context.Context, d rotation.Description, underWay bool) error {
+func (s *check) checkTokens(ctx context.Context, pending string) error {
 	var current rotation.Version
 	err := s.again(ctx, func(ctx context.Context) (err error) {
 		current, err = s.Store.ReadCurrent(ctx, s.secretID)
@@ -181,69 +216,29 @@ func (s *check) checkTokens(ctx context.Context, d rotation.Description, underWa
 		return nil
 	}
 	standby, two := value.Standby()
-	if two || !underWay {
-		if done, err := s.checkToken(ctx, current, value.Active(), rotation.TokenRefused, "active token", newToken); done {
-			return err
-		}
+	if !two && pending != "" {
+		return nil
 	}
-	if two && !underWay {
-		_, err = s.checkToken(ctx, current, standby, rotation.StandbyRefused, "standby token", newStandby)
-	}
-	return err
-}
-
-// checkToken asks whether one token works, and when it expires. It reports
-// done if nothing more can be learned: Panther cannot be reached, or
-// AWSCURRENT moved meanwhile, so that what was read is no longer true.
-func (s *check) checkToken(ctx context.Context, current rotation.Version, token secret.Text, refused rotation.Kind, name, next string) (done bool, err error) {
-	answer := s.ask(ctx, current, token)
-	if answer == nil {
-		if at, ok := s.Expirer.Expiry(ctx, token); ok && time.Until(at) < expiresWithin {
-			s.found(rotation.TokenExpires, "the "+name+" expires on "+at.UTC().Format(time.DateOnly), next)
-		}
-		return false, nil
-	}
-	switch answer.Answer {
-	case rotation.Misconfigured:
-		s.found(rotation.EndpointMisconfigured, "cannot reach Panther's API at PANTHER_API_URL: "+answer.Summary, "Set PANTHER_API_URL to the API URL that the Panther console shows.")
-		return true, nil
-	case rotation.Unauthorized:
-	default:
-		s.found(rotation.PantherUnavailable, "Panther cannot be reached: "+answer.Summary, "Check the network path to PANTHER_API_URL.")
-		return true, nil
-	}
-	now, err := s.describe(ctx)
+	l := look{s, current, pending}
+	active, err := l.at(ctx, value.Active(), "active token", newToken)
 	if err != nil {
-		return true, err
+		return ignoreReported(err)
 	}
-	if !slices.Contains(now.Labels[current.ID], rotation.LabelCurrent) || pendingVersion(now) != "" && refused == rotation.StandbyRefused {
-		return true, nil // a rotation began or ended meanwhile: the next check tells
+	var other verdict
+	if two && pending == "" {
+		other, err = l.at(ctx, standby, "standby token", newStandby)
 	}
-	s.found(refused, "Panther refuses the "+name+" ("+answer.Summary+")", next)
-	return false, nil
-}
-
-// ask asks a few times, since one failed look is no problem. A refused token
-// may be too new.
-func (s *check) ask(ctx context.Context, current rotation.Version, token secret.Text) *rotation.AnswerError {
-	var last *rotation.AnswerError
-	for range looks {
-		var answer *rotation.AnswerError
-		err := s.call(ctx, func(ctx context.Context) error { return s.Issuer.Check(ctx, token) })
-		if err == nil {
-			return nil
+	if active.refused {
+		next := newToken
+		if two && pending != "" || other.works {
+			next = rotateNow // which makes the other token the active one
 		}
-		if !errors.As(err, &answer) {
-			answer = &rotation.AnswerError{Summary: "no clear answer"}
-		}
-		last = answer
-		age := time.Since(current.Created)
-		young := age >= 0 && age < s.PropagationTimeout
-		if answer.Answer == rotation.Misconfigured || answer.Answer == rotation.Unauthorized && !young || !pause(ctx, between) {
-			break
-		}
+		s.found(rotation.TokenRefused, "Panther refuses the active token ("+active.summary+")", next)
 	}
-	return last
+	if other.refused {
+		s.found(rotation.StandbyRefused, "Panther refuses the standby token ("+other.summary+")", newStandby)
+	}
+	return ignoreReported(err)
 }
 
 func (s *check) describe(ctx context.Context) (d rotation.Description, err error) {
@@ -254,12 +249,23 @@ func (s *check) describe(ctx context.Context) (d rotation.Description, err error
 	return d, err
 }
 
+func (s *check) versions(ctx context.Context) (versions []rotation.VersionInfo, err error) {
+	err = s.again(ctx, func(ctx context.Context) (err error) {
+		versions, err = s.Store.Versions(ctx, s.secretID)
+		return err
+	})
+	return versions, err
+}
+
 // again makes a call to Secrets Manager a few times, unless its error decides.
 func (s *check) again(ctx context.Context, call func(context.Context) error) (err error) {
-	for range looks {
+	for i := range looks {
+		if i > 0 && !pause(ctx, between) {
+			break
+		}
 		err = s.call(ctx, call)
-		if err == nil || errors.Is(err, rotation.ErrNoSecret) || errors.Is(err, rotation.ErrNoValue) || errors.Is(err, secret.ErrBinary) || !pause(ctx, between) {
-			return err
+		if err == nil || errors.Is(err, rotation.ErrNoSecret) || errors.Is(err, rotation.ErrNoValue) || errors.Is(err, secret.ErrBinary) {
+			break
 		}
 	}
 	return err

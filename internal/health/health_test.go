@@ -1,9 +1,11 @@
 package health_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -30,14 +32,25 @@ type world struct {
 	rotation.Store // no call but those below may come
 
 	described rotation.Description
+	id        string // of AWSCURRENT
 	value     string
-	created   time.Time // of AWSCURRENT
-	pending   time.Time // of the version "pending"
+	created   time.Time            // of AWSCURRENT
+	pending   time.Time            // of the version "pending"
+	older     map[string]time.Time // versions with the same value
 	answers   map[string]error
 	expires   map[string]time.Time
 	fail      map[string]error // by operation
 	failures  int              // how often, if not always
+	hangs     string           // the operation that gets no answer
 	onCheck   func()
+}
+
+func (w *world) hang(ctx context.Context, operation string) error {
+	if w.hangs != operation {
+		return ctx.Err()
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func (w *world) failing(operation string) error {
@@ -50,30 +63,49 @@ func (w *world) failing(operation string) error {
 	return err
 }
 
-func (w *world) Describe(context.Context, string) (rotation.Description, error) {
-	return w.described, w.failing("Describe")
+func (w *world) Describe(ctx context.Context, _ string) (rotation.Description, error) {
+	d := w.described
+	d.Labels = maps.Clone(d.Labels)
+	return d, cmp.Or(w.hang(ctx, "Describe"), w.failing("Describe"))
+}
+
+func (w *world) Read(_ context.Context, _, id string) (rotation.Version, error) {
+	return rotation.Version{VersionInfo: rotation.VersionInfo{ID: id, Created: w.older[id]}, Value: secret.NewText(w.value)}, w.failing("Read")
 }
 
 func (w *world) ReadCurrent(context.Context, string) (rotation.Version, error) {
-	return rotation.Version{VersionInfo: rotation.VersionInfo{ID: "current", Created: w.created}, Value: secret.NewText(w.value)}, w.failing("ReadCurrent")
+	return rotation.Version{VersionInfo: rotation.VersionInfo{ID: w.id, Created: w.created}, Value: secret.NewText(w.value)}, w.failing("ReadCurrent")
 }
 
 func (w *world) Versions(context.Context, string) ([]rotation.VersionInfo, error) {
-	return []rotation.VersionInfo{{ID: "current", Created: w.created}, {ID: "pending", Created: w.pending}}, w.failing("Versions")
+	versions := []rotation.VersionInfo{{ID: w.id, Created: w.created}}
+	if !w.pending.IsZero() {
+		versions = append(versions, rotation.VersionInfo{ID: "pending", Created: w.pending})
+	}
+	for id, created := range w.older {
+		versions = append(versions, rotation.VersionInfo{ID: id, Created: created})
+	}
+	return versions, w.failing("Versions")
 }
 
 func (w *world) Rotate(context.Context, secret.Text) (secret.Text, error) {
 	panic("the check rotates a token")
 }
 
-func (w *world) Check(_ context.Context, token secret.Text) error {
+func (w *world) Check(ctx context.Context, token secret.Text) error {
 	if w.onCheck != nil {
 		w.onCheck()
+	}
+	if err := w.hang(ctx, "Check"); err != nil {
+		return err
 	}
 	return w.answers[token.Reveal()]
 }
 
-func (w *world) Expiry(_ context.Context, token secret.Text) (time.Time, bool) {
+func (w *world) Expiry(ctx context.Context, token secret.Text) (time.Time, bool) {
+	if w.hang(ctx, "Expiry") != nil {
+		return time.Time{}, false
+	}
 	at, ok := w.expires[token.Reveal()]
 	return at, ok
 }
@@ -91,22 +123,37 @@ func (w *world) rotating(since time.Duration) {
 	w.pending = time.Now().Add(-since)
 }
 
+// put makes AWSCURRENT a new version, as put-secret-value does.
+func (w *world) put(since time.Duration) { w.created = time.Now().Add(-since) }
+
 // check runs in simulated time.
 func check(t *testing.T, change func(w *world)) (problems []health.Problem, err error) {
 	t.Helper()
+	return checkWithin(t, 4*time.Minute, change)
+}
+
+// checkWithin has Lambda end the check after timeout.
+func checkWithin(t *testing.T, timeout time.Duration, change func(w *world)) (problems []health.Problem, err error) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+		deadline := time.Now().Add(timeout)
 		w := &world{
 			described: rotation.Description{
 				ARN: secretARN, RotationEnabled: true, FunctionARN: functionARN, NextRotation: time.Now().Add(time.Hour),
 				Labels: map[string][]string{"current": {rotation.LabelCurrent}},
 			},
-			value: pair(), created: time.Now().Add(-48 * time.Hour),
-			answers: map[string]error{}, expires: map[string]time.Time{}, fail: map[string]error{},
+			id: "current", value: pair(), created: time.Now().Add(-48 * time.Hour),
+			answers: map[string]error{}, older: map[string]time.Time{}, expires: map[string]time.Time{}, fail: map[string]error{},
 		}
 		change(w)
 		problems, err = health.Checker{
 			Store: w, Issuer: w, Expirer: w, Keys: keys, FunctionARN: functionARN, PropagationTimeout: 3 * time.Minute,
-		}.Check(t.Context(), secretARN)
+		}.Check(ctx, secretARN)
+		if left := time.Until(deadline); left < time.Second {
+			t.Errorf("the check left %v for what is reported after it", left)
+		}
 	})
 	return problems, err
 }
@@ -123,19 +170,37 @@ func TestEachProblemIsFound(t *testing.T) {
 		"it is scheduled for deletion": {func(w *world) { w.described.Deleted = time.Now() }, rotation.SecretDeleted, "restore-secret"},
 		"rotation is disabled":         {func(w *world) { w.described.RotationEnabled = false }, rotation.RotationDisabled, "rotate-secret"},
 		"another function":             {func(w *world) { w.described.FunctionARN += "-2" }, rotation.OtherFunction, functionARN},
-		"no function":                  {func(w *world) { w.described.FunctionARN = "" }, rotation.OtherFunction, functionARN},
+		"no function":                  {func(w *world) { w.described.FunctionARN = "" }, rotation.OtherFunction, "--rotation-rules"},
+		"the schedule is gone":         {func(w *world) { w.described.NextRotation = time.Time{} }, rotation.RotationDisabled, "--rotation-rules"},
 		"the rotation is overdue":      {func(w *world) { w.described.NextRotation = time.Now().Add(-25 * time.Hour) }, rotation.RotationOverdue, "rotate-secret"},
 		"the rotation is stuck":        {func(w *world) { w.rotating(25 * time.Hour) }, rotation.RotationStuck, "rotate-secret"},
-		"the active token is dead":     {func(w *world) { w.answers[active] = refused }, rotation.TokenRefused, "put-secret-value"},
-		"it is dead in a rotation":     {func(w *world) { w.rotating(time.Hour); w.answers[active] = refused }, rotation.TokenRefused, "put-secret-value"},
+		"the active token is dead":     {func(w *world) { w.answers[active] = refused }, rotation.TokenRefused, "rotate-secret"},
+		"it is dead in a rotation":     {func(w *world) { w.rotating(time.Hour); w.answers[active] = refused }, rotation.TokenRefused, "rotate-secret"},
 		"the standby is dead":          {func(w *world) { w.answers[standby] = refused }, rotation.StandbyRefused, "standby"},
 		"the only token is dead":       {func(w *world) { w.value = active; w.answers[active] = refused }, rotation.TokenRefused, "put-secret-value"},
-		"the value is no token":        {func(w *world) { w.value = "{}" }, rotation.SecretUnusable, "put-secret-value"},
-		"the value is binary":          {func(w *world) { w.fail["ReadCurrent"] = secret.ErrBinary }, rotation.SecretUnusable, "put-secret-value"},
-		"Panther is unreachable":       {func(w *world) { w.answers[active] = answer(rotation.NotSent) }, rotation.PantherUnavailable, "network path"},
-		"the address is wrong":         {func(w *world) { w.answers[active] = answer(rotation.Misconfigured) }, rotation.EndpointMisconfigured, "PANTHER_API_URL"},
-		"the active token expires":     {func(w *world) { w.expires[active] = time.Now().Add(13 * 24 * time.Hour) }, rotation.TokenExpires, "put-secret-value"},
-		"the standby expires":          {func(w *world) { w.expires[standby] = time.Now().Add(13 * 24 * time.Hour) }, rotation.TokenExpires, "standby"},
+		"a dead token was put again": {func(w *world) {
+			w.put(time.Second)
+			w.older["old"] = time.Now().Add(-time.Hour)
+			w.answers[standby] = refused
+		}, rotation.StandbyRefused, "standby"},
+		"a dead token from a clock ahead": {func(w *world) { w.put(-time.Hour); w.answers[standby] = refused }, rotation.StandbyRefused, "standby"},
+		"the value is no token":           {func(w *world) { w.value = "{}" }, rotation.SecretUnusable, "put-secret-value"},
+		"the value is binary":             {func(w *world) { w.fail["ReadCurrent"] = secret.ErrBinary }, rotation.SecretUnusable, "put-secret-value"},
+		"Panther is unreachable":          {func(w *world) { w.answers[active] = answer(rotation.NotSent) }, rotation.PantherUnavailable, "network path"},
+		"one refusal, then no network": {func(w *world) {
+			w.answers[active] = refused
+			w.onCheck = func() { w.onCheck = func() { w.answers[active] = answer(rotation.NotSent) } }
+		}, rotation.PantherUnavailable, "network path"},
+		"AWSCURRENT moves to another dead token": {func(w *world) {
+			w.value, w.answers[active] = active, refused
+			w.onCheck = func() {
+				w.value, w.answers[standby] = standby, refused
+				w.id, w.described.Labels = "next", map[string][]string{"next": {rotation.LabelCurrent}}
+			}
+		}, rotation.TokenRefused, "put-secret-value"},
+		"the address is wrong":     {func(w *world) { w.answers[active] = answer(rotation.Misconfigured) }, rotation.EndpointMisconfigured, "PANTHER_API_URL"},
+		"the active token expires": {func(w *world) { w.expires[active] = time.Now().Add(13 * 24 * time.Hour) }, rotation.TokenExpires, "put-secret-value"},
+		"the standby expires":      {func(w *world) { w.expires[standby] = time.Now().Add(13 * 24 * time.Hour) }, rotation.TokenExpires, "standby"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			problems, err := check(t, tc.change)
@@ -160,27 +225,62 @@ func TestEachProblemIsFound(t *testing.T) {
 func TestNoFalseAlarm(t *testing.T) {
 	refused := answer(rotation.Unauthorized)
 	for name, change := range map[string]func(w *world){
-		"all is well":             func(*world) {},
-		"one token":               func(w *world) { w.value = active },
-		"no schedule":             func(w *world) { w.described.NextRotation = time.Time{} },
-		"due in this very hour":   func(w *world) { w.described.NextRotation = time.Now().Add(-time.Hour) },
-		"a rotation is under way": func(w *world) { w.rotating(time.Hour); w.answers[standby] = refused },
-		"the same with one token": func(w *world) { w.value = active; w.rotating(time.Hour); w.answers[active] = refused },
+		"all is well":                            func(*world) {},
+		"one token":                              func(w *world) { w.value = active },
+		"due in this very hour":                  func(w *world) { w.described.NextRotation = time.Now().Add(-time.Hour) },
+		"a rotation is under way":                func(w *world) { w.rotating(time.Hour); w.answers[standby] = refused },
+		"a rotation is under way with one token": func(w *world) { w.value = active; w.rotating(time.Hour); w.answers[active] = refused },
 		"one failed look at Panther": func(w *world) {
 			w.answers[active] = answer(rotation.NotSent)
 			w.onCheck = func() { w.onCheck = func() { delete(w.answers, active) } }
 		},
 		"one failed look at the secret":   func(w *world) { w.fail["Describe"], w.failures = errors.New("throttled"), 1 },
 		"one failed look at its versions": func(w *world) { w.rotating(time.Hour); w.fail["Versions"], w.failures = errors.New("throttled"), 1 },
-		"a token of a minute ago": func(w *world) {
-			w.created = time.Now().Add(-time.Minute)
+		"no schedule during a rotation":   func(w *world) { w.described.NextRotation = time.Time{}; w.rotating(time.Hour) },
+		"one refusal": func(w *world) {
 			w.answers[active] = refused
 			w.onCheck = func() { w.onCheck = func() { delete(w.answers, active) } }
+		},
+		"one refusal and three failures of the network, then the next look": func(w *world) {
+			w.answers[active] = answer(rotation.NotSent)
+			looks := 0
+			w.onCheck = func() {
+				if looks++; looks == 3 {
+					w.answers[active] = refused
+				} else if looks == 4 {
+					delete(w.answers, active)
+				}
+			}
+		},
+		"a token that was put five seconds ago": func(w *world) { w.put(5 * time.Second); w.answers[active], w.answers[standby] = refused, refused },
+		"the same with one token":               func(w *world) { w.value = active; w.put(5 * time.Second); w.answers[active] = refused },
+		"the same beside an unreadable version": func(w *world) {
+			w.put(5 * time.Second)
+			w.answers[active] = refused
+			w.older["old"], w.fail["Read"] = time.Now().Add(-time.Hour), errors.New("DecryptionFailure")
 		},
 		"a token that expires in a month": func(w *world) { w.expires[active] = time.Now().Add(30 * 24 * time.Hour) },
 		"AWSCURRENT moves meanwhile": func(w *world) {
 			w.answers[active] = refused
-			w.onCheck = func() { w.described.Labels = map[string][]string{"next": {rotation.LabelCurrent}} }
+			w.onCheck = func() {
+				w.described.Labels, w.id = map[string][]string{"next": {rotation.LabelCurrent}}, "next"
+				delete(w.answers, active)
+			}
+		},
+		"a rotation of the only token begins meanwhile": func(w *world) {
+			w.value, w.answers[active] = active, refused
+			w.onCheck = func() { w.rotating(0) }
+		},
+		"a rotation of the only token begins and ends meanwhile": func(w *world) {
+			w.value, w.answers[active] = active, refused
+			w.onCheck = func() {
+				w.value, w.described.Labels = standby, map[string][]string{"next": {rotation.LabelCurrent}}
+				w.id = "next"
+			}
+		},
+		"rotations without an end": func(w *world) {
+			w.value, w.answers[active] = active, refused
+			w.onCheck = func() { w.id += "+"; w.described.Labels = map[string][]string{w.id: {rotation.LabelCurrent}} }
 		},
 		"a rotation begins meanwhile":  func(w *world) { w.answers[standby] = refused; w.onCheck = func() { w.rotating(0) } },
 		"AWSPENDING beside AWSCURRENT": func(w *world) { w.described.Labels["current"] = []string{rotation.LabelCurrent, rotation.LabelPending} },
@@ -196,7 +296,7 @@ func TestNoFalseAlarm(t *testing.T) {
 // TestWhatCannotBeLookedAtIsNoHealth: without a look there is no heartbeat.
 func TestWhatCannotBeLookedAtIsNoHealth(t *testing.T) {
 	for _, operation := range []string{"Describe", "ReadCurrent"} {
-		if _, err := check(t, func(w *world) { w.fail[operation] = errors.New("AccessDeniedException") }); err == nil {
+		if _, err := check(t, func(w *world) { w.fail[operation] = errors.New("AccessDeniedException") }); err == nil || !strings.Contains(err.Error(), "AccessDeniedException. Try: aws secretsmanager describe-secret --secret-id "+secretARN) {
 			t.Errorf("%s fails, and the secret counts as checked", operation)
 		}
 	}
@@ -209,6 +309,57 @@ func TestWhatCannotBeLookedAtIsNoHealth(t *testing.T) {
 		w.fail["ReadCurrent"], w.fail["Versions"] = errors.New("AccessDeniedException"), errors.New("AccessDeniedException")
 	})
 	if err != nil || len(problems) != 1 {
+		t.Errorf("got %+v, %v", problems, err)
+	}
+}
+
+// TestBothTokensAreDead: then no rotation helps.
+func TestBothTokensAreDead(t *testing.T) {
+	problems, err := check(t, func(w *world) {
+		w.answers[active], w.answers[standby] = answer(rotation.Unauthorized), answer(rotation.Unauthorized)
+	})
+	if err != nil || len(problems) != 2 || problems[0].Kind != rotation.TokenRefused || problems[1].Kind != rotation.StandbyRefused {
+		t.Fatalf("got %+v, %v", problems, err)
+	}
+	if !strings.Contains(problems[0].Next, "put-secret-value") {
+		t.Errorf("the next command is %s", problems[0].Next)
+	}
+}
+
+// TestAHangingCallDoesNotCostTheHeartbeat: the check ends in time, and what it
+// could look at counts. checkWithin asserts the time.
+func TestAHangingCallDoesNotCostTheHeartbeat(t *testing.T) {
+	for name, tc := range map[string]struct {
+		hangs   string
+		timeout time.Duration
+		kinds   []rotation.Kind
+		looked  bool
+	}{
+		"the expiry":                           {"Expiry", 4 * time.Minute, nil, true},
+		"the expiry, with Lambda's 15 seconds": {"Expiry", 15 * time.Second, nil, true},
+		"Panther":                              {"Check", 4 * time.Minute, []rotation.Kind{rotation.PantherUnavailable}, true},
+		"Panther, with half a minute":          {"Check", 30 * time.Second, []rotation.Kind{rotation.PantherUnavailable}, true},
+		"Panther, with too little time":        {"Check", 14 * time.Second, nil, false},
+		"Secrets Manager":                      {"Describe", 4 * time.Minute, nil, false},
+		"Secrets Manager, with little time":    {"Describe", 4 * time.Second, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			problems, err := checkWithin(t, tc.timeout, func(w *world) { w.hangs = tc.hangs })
+			var kinds []rotation.Kind
+			for _, p := range problems {
+				kinds = append(kinds, p.Kind)
+			}
+			if !slices.Equal(kinds, tc.kinds) || (err == nil) != tc.looked {
+				t.Errorf("found %v, %v", kinds, err)
+			}
+		})
+	}
+}
+
+// TestOneRefusalIsNotTheLastWord, even if there is no time to ask again.
+func TestOneRefusalIsNotTheLastWord(t *testing.T) {
+	problems, err := checkWithin(t, 6*time.Second, func(w *world) { w.answers[active] = answer(rotation.Unauthorized) })
+	if err == nil || len(problems) > 0 {
 		t.Errorf("got %+v, %v", problems, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // What can be wrong with a PANTHER_API_URL. The errors do not quote it: people
@@ -42,9 +43,9 @@ func ParseURL(s string) (*url.URL, error) {
 		return nil, ErrMalformed
 	case host == "":
 		return nil, ErrNoHost
-	case strings.ContainsAny(host, " _/\\"):
+	case !isAddress(host) && !isHostName(host):
 		return nil, ErrMalformed
-	case !strings.ContainsAny(host, ".:") && host != "localhost":
+	case !isAddress(host) && !isDomain(host) && host != "localhost":
 		// A pasted token would otherwise pass for a host name, and be sent
 		// to a name server.
 		return nil, ErrNoDomain
@@ -74,13 +75,43 @@ func ParseURL(s string) (*url.URL, error) {
 // its API is a subdomain. An address, localhost and an API Gateway of a
 // self-hosted Panther are not.
 func hasAPISubdomain(host string) bool {
-	if _, err := netip.ParseAddr(host); err == nil {
+	if isAddress(host) {
 		return false
 	}
 	if strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn") {
 		return false
 	}
 	return strings.Contains(host, ".") && !strings.HasPrefix(host, "api.")
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// isHostName reports whether the labels of host are as long as a name server
+// takes them, and have letters, digits and hyphens alone
+// (https://www.rfc-editor.org/rfc/rfc1123#section-2). Letters of all scripts
+// count: net/http encodes them.
+func isHostName(host string) bool {
+	const longest, longestLabel = 253, 63
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
+		if label == "" || len(label) > longestLabel || strings.ContainsFunc(label, isNoNameRune) {
+			return false
+		}
+	}
+	return len(host) <= longest
+}
+
+func isNoNameRune(r rune) bool { return r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+
+// isDomain reports whether host is more than one label, of which the last is a
+// top-level domain: letters alone, or xn-- (RFC 1123, section 2.1).
+func isDomain(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	i := strings.LastIndex(host, ".")
+	top := host[i+1:]
+	return i > 0 && (strings.HasPrefix(top, "xn--") || !strings.ContainsAny(top, "0123456789-"))
 }
 
 func isPort(s string) bool {

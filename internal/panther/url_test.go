@@ -22,6 +22,13 @@ func TestParseURLTakesEveryFormPeopleHave(t *testing.T) {
 		"https://API.acme.runpanther.net":                "https://API.acme.runpanther.net/public/graphql",
 		"https://acme.runpanther.net:8443":               "https://api.acme.runpanther.net:8443/public/graphql",
 		"https://panther.example.org":                    "https://api.panther.example.org/public/graphql",
+		"https://api.panther.example.org.":               "https://api.panther.example.org./public/graphql",
+		"https://api.pänther.example":                    "https://api.p%C3%A4nther.example/public/graphql",
+		"https://api.panther.xn--p1ai":                   "https://api.panther.xn--p1ai/public/graphql",
+
+		// Gateways and proxies of one's own.
+		"https://vpce-0a1b2c3d-x1y2z3.execute-api.eu-west-1.vpce.amazonaws.com/v1/public/graphql": "https://vpce-0a1b2c3d-x1y2z3.execute-api.eu-west-1.vpce.amazonaws.com/v1/public/graphql",
+		"https://egress.dc1.corp:3128/graphql":                                                    "https://egress.dc1.corp:3128/graphql",
 
 		// A path that is given is used as given, and its host with it.
 		"https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql":  "https://abc123.execute-api.eu-west-1.amazonaws.com/v1/public/graphql",
@@ -88,6 +95,15 @@ func TestParseURLRefusesWithoutEchoing(t *testing.T) {
 		"pAsTeD01tOkEn":                             ErrNoDomain,
 		"https://pAsTeD01tOkEn":                     ErrNoDomain,
 		"pAsTeD01_tOkEn":                            ErrMalformed,
+
+		// A token with dots. No top-level domain has a digit.
+		"pAsTeD01.tOkEn1":                                        ErrNoDomain,
+		"https://pAsTeD01.tOkEn.9kQ/graphql":                     ErrNoDomain,
+		"eyJhbGciOi.pAsTeD01" + strings.Repeat("x", 64) + ".sig": ErrMalformed,
+		"pAsTeD01+tOkEn.abc":                                     ErrMalformed,
+		"pAsTeD01..tOkEn":                                        ErrMalformed,
+		"pAsTeD01.tOkEn=":                                        ErrMalformed,
+		strings.Repeat("pAsTeD01.", 29) + "com":                  ErrMalformed,
 
 		// The console's own path takes no API token.
 		"https://acme.runpanther.net/internal/graphql":                           ErrConsole,

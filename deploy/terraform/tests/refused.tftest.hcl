@@ -38,6 +38,46 @@ run "a_url_with_a_token" {
   expect_failures = [var.panther_api_url]
 }
 
+run "a_token_with_a_dot_for_a_url" {
+  command = plan
+
+  variables {
+    panther_api_url = "Zk3pQ8vR1xW6.yT9bN4mC7hJ2"
+  }
+
+  expect_failures = [var.panther_api_url]
+}
+
+run "a_token_key_with_a_space" {
+  command = plan
+
+  variables {
+    secret_token_key = " PANTHER_API_TOKEN"
+  }
+
+  expect_failures = [var.secret_token_key]
+}
+
+run "a_standby_key_with_a_space" {
+  command = plan
+
+  variables {
+    secret_standby_key = "STANDBY "
+  }
+
+  expect_failures = [var.secret_standby_key]
+}
+
+run "a_name_that_is_an_option" {
+  command = plan
+
+  variables {
+    secret_id = "--secret"
+  }
+
+  expect_failures = [var.secret_id]
+}
+
 run "a_url_with_a_query" {
   command = plan
 
@@ -416,6 +456,28 @@ run "code_twice" {
 
   variables {
     lambda_s3 = { bucket = "acme-artifacts", key = "rotation.zip" }
+  }
+
+  expect_failures = [aws_lambda_function.rotation]
+}
+
+run "one_key_for_two_tokens" {
+  command = plan
+
+  variables {
+    secret_standby_key = "PANTHER_API_TOKEN"
+  }
+
+  expect_failures = [aws_lambda_function.rotation]
+}
+
+run "a_zip_for_another_architecture" {
+  command = plan
+
+  variables {
+    lambda_zip   = ""
+    lambda_s3    = { bucket = "acme-artifacts", key = "panther-token-rotation-arm64.zip" }
+    architecture = "x86_64"
   }
 
   expect_failures = [aws_lambda_function.rotation]

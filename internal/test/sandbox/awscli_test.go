@@ -123,7 +123,7 @@ func TestAWSCLITwoTokensALostAnswer(t *testing.T) {
 		return nil
 	}}})
 	a.neverRefused()
-	time.Sleep(300 * time.Millisecond) // the tokens must not count as young
+	time.Sleep(time.Second) // the tokens must not count as young
 	a.rotateNow()
 	if !strings.Contains(a.failures(), "StandbyLost") {
 		t.Fatalf("the operator was not told: %s", a.failures())
@@ -200,7 +200,7 @@ func TestAWSCLITwoTokensARollbackByLabel(t *testing.T) {
 	a := openPair(t, sandbox.Options{Env: short(), SecretsManager: manager.Options{RotationAttempts: 1}})
 	a.neverRefused()
 	before, first := a.read()
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(time.Second)
 	a.rotateNow()
 	rotated, second := a.read()
 	a.aws("update-secret-version-stage", "--secret-id", a.name, "--version-stage", "AWSCURRENT",
@@ -208,7 +208,7 @@ func TestAWSCLITwoTokensARollbackByLabel(t *testing.T) {
 	if back, _ := a.read(); back.Active != before.Active {
 		t.Fatal("the label did not move back")
 	}
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(time.Second)
 	a.rotateNow()
 	after, _ := a.read()
 	if after.Active != rotated.Active || after.Standby != before.Active {

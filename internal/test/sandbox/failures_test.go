@@ -35,7 +35,7 @@ func faultAtStoring(n int64, fault func() *manager.Fault) func(string, string) *
 }
 
 // short has the function not wait for a token that will never work.
-func short() map[string]string { return map[string]string{"PROPAGATION_TIMEOUT": "300ms"} }
+func short() map[string]string { return map[string]string{"PROPAGATION_TIMEOUT": "1s"} }
 
 func TestSecretsManagerFailsForAWhile(t *testing.T) {
 	t.Parallel()
@@ -90,7 +90,7 @@ func TestProcessDiesWithTheToken(t *testing.T) {
 			return &manager.Fault{DropConnection: true}
 		}),
 	}})
-	time.Sleep(300 * time.Millisecond) // the first token must not count as young
+	time.Sleep(time.Second) // the first token must not count as young
 	a.rotate()
 
 	if a.rotations() != 1+2 {
@@ -178,7 +178,7 @@ func TestLostAnswerIsToldAndNotRepeated(t *testing.T) {
 		}},
 		SecretsManager: manager.Options{RotationAttempts: 1},
 	})
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(time.Second)
 	a.rotate()
 	if a.rotations() != 1 {
 		t.Errorf("rotateAPIToken was called %d times", a.rotations())
