@@ -86,7 +86,7 @@ var Kinds = []KindInfo{
 	{SecretDeleted, Page, "The secret does not exist, or it is scheduled for deletion.", "secretdeleted", true},
 	{RotationStuck, Page, "A rotation has not finished for more than a day.", "rotationstuck", true},
 	{RotationOverdue, Ticket, "Secrets Manager has not rotated the secret although it was due.", "rotationoverdue", true},
-	{RotationDisabled, Ticket, "Rotation is not enabled for the secret.", "rotationdisabled", true},
+	{RotationDisabled, Ticket, "Rotation is not enabled for the secret, or it has no schedule.", "rotationdisabled", true},
 	{OtherFunction, Ticket, "The rotation of the secret names another function, or none.", "otherfunction", true},
 	{TokenExpires, Ticket, "A token of the secret expires within two weeks.", "tokenexpires", true},
 	{BadEvent, None, "The event is not a rotation event of Secrets Manager.", "badevent", false},

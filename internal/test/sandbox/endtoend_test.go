@@ -97,6 +97,7 @@ func openAccount(t *testing.T, o sandbox.Options) *account {
 	})
 	a.token = s.Panther.NewToken("rotated")
 	a.secret = a.create("panther", valueBefore+a.token+valueAfter)
+	time.Sleep(2 * time.Millisecond) // dates have milliseconds, and versions made later must be younger
 	a.note(func() { a.calls = nil })
 	return a
 }
