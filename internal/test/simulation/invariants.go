@@ -68,6 +68,18 @@ func (w *world) checkFlushed(p *process) {
 	}
 }
 
+// checkStepStored holds when a step returns: its process holds no token of that
+// secret, unless it could not store it. A step that fails, or has nothing else to
+// do, is no exception.
+func (w *world) checkStepStored(p *process) {
+	held := slices.ContainsFunc(w.reached, func(r reachedToken) bool {
+		return r.process == p && r.secret == p.inv.secret && !r.stored()
+	})
+	if held && !p.inv.failedWrite {
+		w.violate("%s returned and has not stored what its process held", p.inv.step)
+	}
+}
+
 // checkMayRotate holds whenever rotateAPIToken is called: it is the first time
 // for the version as far as the function can know, a write was proved to work,
 // there is time to wait for the answer and to store it, and no reader is shut

@@ -46,6 +46,8 @@ var invariantCases = map[string]struct {
 
 	"kept a token after notice":          {one, func(w *world, s *secretModel) { w.checkFlushed(w.owing(false)) }, "has not stored what it held"},
 	"kept a token, but the write failed": {one, func(w *world, s *secretModel) { w.checkFlushed(w.owing(true)) }, ""},
+	"kept a token after a step":          {one, func(w *world, s *secretModel) { w.checkStepStored(w.owing(false)) }, "returned and has not stored"},
+	"kept it, but the write failed":      {one, func(w *world, s *secretModel) { w.checkStepStored(w.owing(true)) }, ""},
 	"the version has a value":            {one, mayRotate(func(inv *invocation) { inv.hadValue = true }), "for a version that has a value"},
 	"an answer was lost":                 {one, mayRotate(func(inv *invocation) { inv.unclear = true }), "repeated after a lost answer"},
 	"no write was proved":                {one, mayRotate(func(inv *invocation) { inv.provedWrite = false }), "without proof"},
@@ -160,7 +162,7 @@ func (w *world) reach(token *tokenModel, p *process) {
 
 // owing returns a process with a token that it has not stored.
 func (w *world) owing(failed bool) *process {
-	p := &process{inv: &invocation{failedWrite: failed}}
+	p := &process{inv: &invocation{secret: w.secrets[0], failedWrite: failed}}
 	w.reach(w.panther.living(), p)
 	return p
 }

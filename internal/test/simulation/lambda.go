@@ -145,6 +145,7 @@ func (w *world) invoke(s *secretModel, v *versionModel, step rotation.Step) (ok 
 			Step: step, SecretID: s.arn, VersionID: v.id, RotationToken: rotationToken,
 		})
 		_ = p.ended(ctx)
+		w.checkStepStored(p)
 		ok = err == nil
 		if failure, failed := errors.AsType[*rotation.Error](err); failed {
 			s.failures = append(s.failures, failure.Kind)
