@@ -143,8 +143,8 @@ resource "aws_cloudwatch_metric_alarm" "function" {
   tags                = var.tags
 }
 
-# Failures without a kind: the process ended. Invocations that failed, less steps that logged why. Both are counted from
-# the log, so that they have the same dates. Lambda's own metric Errors has other dates, and counts both.
+# Failures without a kind: the process ended or timed out. This is the number of failed invocations minus the number of
+# steps that logged their failure. Both come from the log, so their dates agree. The dates of Lambda's metric Errors differ.
 resource "aws_cloudwatch_log_metric_filter" "failures" {
   for_each = {
     InvocationsFailed = "{ $.type = \"platform.report\" && $.record.status != \"success\" }"
@@ -196,9 +196,9 @@ resource "aws_cloudwatch_metric_alarm" "process_ended" {
   }
 }
 
-# Secrets Manager records in CloudTrail when it gives a rotation up, also if it never reached the function. The account
-# needs a trail. Some of these events have the secret's ARN as arn, others as aRN, those of rotation as SecretId. If no
-# variable names a secret, the rule watches every secret of the account.
+# Secrets Manager records RotationFailed in CloudTrail, even if it could not invoke the function. The account needs a
+# trail. The events have the secret's ARN as arn, aRN or SecretId. If no variable names a secret, the rule matches every
+# secret of the account.
 resource "aws_cloudwatch_event_rule" "rotation_failed" {
   count = local.watches_rotations ? 1 : 0
 

@@ -62,8 +62,8 @@ resource "aws_iam_role_policy" "check" {
   })
 }
 
-# Silence pages: without a heartbeat for two days, the alarm falls from OK to INSUFFICIENT_DATA. A new alarm begins there, so
-# that a deployment does not page. It waits for the first heartbeat, which the schedule brings within a day.
+# Without a heartbeat for two days, the alarm changes from OK to INSUFFICIENT_DATA and pages. A new alarm starts in
+# INSUFFICIENT_DATA, so a deployment does not page. The first heartbeat follows within a day.
 resource "aws_cloudwatch_metric_alarm" "heartbeat" {
   count = local.checks_daily ? 1 : 0
 

@@ -26,7 +26,7 @@ resource "aws_lambda_function" "rotation" {
   runtime       = "provided.al2023"
   handler       = "bootstrap"
   architectures = [var.architecture]
-  memory_size   = 256 # needs some 10; but Lambda gives processor by memory, and TLS wants some
+  memory_size   = 256 # The function uses about 10 MB. Lambda scales CPU with memory, and TLS needs CPU.
   timeout       = var.timeout
 
   reserved_concurrent_executions = var.reserved_concurrency
@@ -68,8 +68,8 @@ resource "aws_lambda_function" "rotation" {
     }
   }
 
-  # Lambda attaches the function to the VPC in the name of its role, so that the role has to be complete by then. And
-  # destroying takes its permissions away last.
+  # Lambda attaches the function to the VPC with its role, so the role must be complete first. Destroying removes its
+  # permissions last.
   depends_on = [aws_iam_role_policy.rotation, aws_iam_role_policy.keys, aws_iam_role_policy.vpc]
 
   lifecycle {
@@ -106,7 +106,7 @@ resource "aws_lambda_function" "rotation" {
       error_message = "secret_token_key and secret_standby_key must differ."
     }
     precondition {
-      # Only the name can be looked at. make zip and the releases name the architecture as Go does.
+      # Terraform sees only the name. make zip and the releases put Go's name of the architecture into it.
       condition     = !strcontains(basename(coalesce(var.lambda_zip, try(var.lambda_s3.key, null), "-")), var.architecture == "arm64" ? "-amd64" : "-arm64")
       error_message = "The name of the function's zip says that it was built for another architecture."
     }
@@ -117,8 +117,8 @@ resource "aws_lambda_function" "rotation" {
   }
 }
 
-# Kept when the rest is destroyed, since sealed tokens are in it. That is why its name ends with something of its own: a
-# second deployment would meet the first one's log.
+# Kept when the rest is destroyed, because it contains sealed tokens. Its name has a random suffix, so a second deployment
+# does not collide with it.
 resource "aws_cloudwatch_log_group" "function" {
   # checkov:skip=CKV_AWS_158: The log holds no secret, and CloudWatch encrypts it. Variable log_kms_key_arn sets a key.
   name_prefix       = "/aws/lambda/${var.function_name}-"

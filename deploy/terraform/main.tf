@@ -7,7 +7,7 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.id # its other names differ between versions 5 and 6 of the provider
 
-  # Written out, since the role has to name the function before the function exists.
+  # Written out, because the role names the function before the function exists.
   function_arn = "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${var.function_name}"
 
   secret_account = var.secret_account_id == "" ? local.account : var.secret_account_id

@@ -7,7 +7,7 @@ resource "aws_iam_role" "function" {
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      # Lambda runs the function in the name of this role. Nobody else takes it on.
+      # Only Lambda assumes this role.
       {
         Effect    = "Allow"
         Principal = { Service = "lambda.amazonaws.com" }
@@ -24,8 +24,8 @@ resource "aws_iam_role_policy" "rotation" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([
-      # Secrets whose rotation names this function, so that adding a secret changes no policy. The second condition denies
-      # another function that was given this role. Lambda sets the key for calls of the function's code:
+      # Secrets whose rotation names this function. Adding a secret changes no policy. The second condition denies every
+      # other function that has this role. Lambda sets this key for calls from the function's code:
       # https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
       {
         Sid    = "RotateSecretsThatNameThisFunction"
@@ -43,8 +43,8 @@ resource "aws_iam_role_policy" "rotation" {
           ArnEquals    = { "lambda:SourceFunctionArn" = local.function_arn }
         }
       },
-      # The daily check must see that a secret names another function by now. Under the condition above, that would show
-      # as AccessDenied alone. This reads no value.
+      # The daily check must notice that a secret names another function. With the condition above, the check would only
+      # see AccessDenied. DescribeSecret returns no value.
       ], !local.checks_daily ? [] : [
       {
         Sid      = "DescribeTheListedSecrets"
@@ -53,7 +53,7 @@ resource "aws_iam_role_policy" "rotation" {
         Resource = local.watched_secrets
       },
       ], [
-      # The function's own log, and nobody else's.
+      # Only the function's own log group.
       {
         Sid    = "WriteItsLog"
         Effect = "Allow"
@@ -63,7 +63,7 @@ resource "aws_iam_role_policy" "rotation" {
         ]
         Resource = "${aws_cloudwatch_log_group.function.arn}:*"
       },
-      # X-Ray knows no resources to name here. These two only add to traces, and read none.
+      # These actions support no resources. They write traces and read none.
       {
         Sid    = "WriteTraces"
         Effect = "Allow"
@@ -87,8 +87,8 @@ resource "aws_iam_role_policy" "keys" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      # Values are encrypted under the secret's key. Only by way of Secrets Manager, and only for secrets: the encryption
-      # context names the secret's ARN.
+      # The keys that encrypt the secrets, for calls that Secrets Manager makes for a secret: its encryption context has
+      # the secret's ARN.
       {
         Sid    = "UseTheSecretsKeys"
         Effect = "Allow"
@@ -117,8 +117,8 @@ resource "aws_iam_role_policy" "vpc" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      # Lambda itself makes the network interfaces, in the name of this role and before the function exists. Lambda
-      # refuses a role whose permissions for them name resources.
+      # Lambda creates the network interfaces with this role, before the function exists. Lambda rejects a role that
+      # restricts these actions to resources.
       {
         Sid    = "LetLambdaAttachToTheVpc"
         Effect = "Allow"
@@ -133,7 +133,7 @@ resource "aws_iam_role_policy" "vpc" {
         Resource  = "*"
         Condition = { StringEquals = { "aws:RequestedRegion" = local.region } }
       },
-      # The function's own code has no business there.
+      # The function's code needs none of these actions.
       {
         Sid       = "KeepTheCodeOutOfTheVpc"
         Effect    = "Deny"

@@ -1,4 +1,4 @@
-# Any secret of the account may be rotated by the function; a source ARN would tie it to one.
+# The function rotates any secret of the account. A source ARN would restrict it to one.
 resource "aws_lambda_permission" "secrets_manager" {
   statement_id   = "SecretsManager"
   function_name  = aws_lambda_function.rotation.function_name
@@ -7,8 +7,8 @@ resource "aws_lambda_permission" "secrets_manager" {
   source_account = local.secret_account
 }
 
-# RotateSecret also requires lambda:InvokeFunction of its caller, who is in the account of the secret. Identity policies
-# there decide who may.
+# The caller of RotateSecret also needs lambda:InvokeFunction. The caller is in the account of the secret, and identity
+# policies there decide.
 resource "aws_lambda_permission" "caller" {
   count = var.secret_account_id == "" ? 0 : 1
 
@@ -18,8 +18,8 @@ resource "aws_lambda_permission" "caller" {
   principal     = var.secret_account_id
 }
 
-# What the secret is called, and nothing of its value. The schedule below has to have the whole ARN: given a name, the
-# provider would cancel the rotation and make it anew at every apply.
+# Reads the secret's ARN, not its value. The schedule below needs the whole ARN: with a name, the provider would cancel
+# and create the rotation again at every apply.
 data "aws_secretsmanager_secret" "token" {
   count = var.secret_id == "" ? 0 : 1
 
@@ -27,8 +27,8 @@ data "aws_secretsmanager_secret" "token" {
   name = startswith(var.secret_id, "arn:") ? null : var.secret_id
 }
 
-# Secrets Manager invokes the function as soon as there is a schedule, so that it has to be allowed to by then, and the
-# role has to be complete. Destroying this stops rotating and leaves the token as it is.
+# Secrets Manager invokes the function as soon as a schedule exists, so the permission and the role must be complete first.
+# Destroying this stops the rotation and does not change the token.
 resource "aws_secretsmanager_secret_rotation" "token" {
   count = var.secret_id == "" ? 0 : 1
 
