@@ -147,7 +147,7 @@ variable "runbook_url" {
 }
 
 variable "further_secret_arns" {
-  description = "ARNs of further secrets that this function rotates, for the rule on failed rotations. To rotate another secret, use the output add_secret_command."
+  description = "ARNs of further secrets that this function rotates, for the daily check and the rule on failed rotations. To rotate another secret, use the output add_secret_command."
   type        = list(string)
   default     = []
   nullable    = false
