@@ -16,8 +16,8 @@ import (
 )
 
 // checkEvent is what the daily schedule sends: {"Check": "secrets"}. It does
-// not say which secrets: whoever may invoke the function must not choose names
-// or forge the heartbeat of another secret.
+// not name the secrets: a caller of the function must not choose them or forge
+// the heartbeat of another secret.
 type checkEvent struct{ Check string }
 
 func isCheckEvent(payload []byte) bool {

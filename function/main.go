@@ -1,8 +1,8 @@
 // The function rotates a Panther API token kept in AWS Secrets Manager. Secrets
 // Manager invokes it once for each of the four steps of a rotation.
 //
-// This package reads the configuration and wires the parts. What happens in a
-// rotation is told in internal/rotation.
+// This package reads the settings and wires the parts. internal/rotation has the
+// four steps.
 package main
 
 import (

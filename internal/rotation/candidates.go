@@ -14,8 +14,8 @@ import (
 	"panther-token-rotation/internal/secret"
 )
 
-// settleTime is how long search waits for a createSecret beside this one that
-// may be about to store its token.
+// settleTime is how long search waits for a concurrent createSecret that may be
+// about to store its token.
 const settleTime = 5 * time.Second
 
 // search looks in the secret for a token that replaced the one Panther
@@ -254,9 +254,9 @@ type candidate struct {
 
 // candidates returns the tokens that are younger than the refused one of
 // value, the newest first, without those of excluded. Versions that carry
-// somebody's own label do not count. Where value holds two tokens, neither do
-// those that hold the refused one: a new token never stands beside what it
-// replaced.
+// a label of the operator's do not count. Where value holds two tokens, neither
+// do those that hold the refused one: no version has a new token together with
+// the one it replaced.
 func (l lineage) candidates(value secret.Value, refused origin, excluded ...secret.Text) []candidate {
 	_, two := value.Standby()
 	var found []candidate

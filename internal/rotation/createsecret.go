@@ -53,8 +53,8 @@ func (inv *invocation) createSecret(ctx context.Context) error {
 	return inv.storePending(ctx, next, known)
 }
 
-// checkFilled decides what becomes of a version that has a value already. A
-// rotation goes on with it, unless somebody put another value since it began,
+// checkFilled handles a version that has a value already. The rotation goes on
+// with that value, unless an operator put another one since the rotation began,
 // or it is a copy of AWSCURRENT.
 func (inv *invocation) checkFilled(ctx context.Context, pending Version) error {
 	current, err := inv.readCurrent(ctx)
@@ -94,8 +94,8 @@ func (s versionSet) has(id string) bool {
 	return ok
 }
 
-// olderThan reports whether a version is older than the value to be rotated:
-// somebody moved AWSCURRENT to a value made since this rotation began. A token
+// olderThan reports whether a version is older than the value to be rotated: an
+// operator moved AWSCURRENT to a version made since this rotation began. A token
 // stored in that version would seem older than the one it replaced, and no
 // rotation would adopt it.
 func (s versionSet) olderThan(id string, current currentVersion) bool {

@@ -7,7 +7,7 @@ import (
 
 // Event names what a log line reports. It is the line's field "event", on
 // which metric filters, the dashboard and the runbook's commands filter. It
-// never changes; the message beside it is for people and may.
+// never changes. The message is for people and may change.
 type Event string
 
 // The events, in the order in which a rotation meets them.

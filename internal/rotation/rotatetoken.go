@@ -197,7 +197,7 @@ func (x *exchange) rotate(ctx context.Context) (nextToken, *AnswerError, error) 
 }
 
 // checkUnchanged makes sure that AWSCURRENT is what it was. A repeated call
-// would replace a token that somebody has replaced. An adopted token would be
+// would replace a token that an operator has replaced. An adopted token would be
 // stored in a version that is older than what was put, and seem older, too.
 func (x *exchange) checkUnchanged(ctx context.Context) error {
 	now, err := x.readCurrent(ctx)

@@ -86,7 +86,7 @@ type Rotator struct {
 func New(c Config) *Rotator { return &Rotator{Config: c, memory: newMemory()} }
 
 // Handle carries out one rotation step. Each step may be repeated, by Secrets
-// Manager after any failure or by a second invocation beside the first, and
+// Manager after any failure or by a concurrent invocation, and
 // returns nil if there is nothing left to do. An error is an *Error. Handle
 // logs to log.
 func (r *Rotator) Handle(ctx context.Context, log *slog.Logger, req Request) error {

@@ -108,7 +108,7 @@ type Replica struct {
 	Status string // InSync, InProgress or Failed
 }
 
-// VersionInfo is what ListSecretVersionIds tells of a version.
+// VersionInfo is what ListSecretVersionIds returns for a version.
 type VersionInfo struct {
 	ID      string
 	Labels  []string

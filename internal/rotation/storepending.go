@@ -74,8 +74,7 @@ func (inv *invocation) resolveTaken(ctx context.Context, next nextToken, known v
 	return inv.verifyPending(ctx, next, known, at)
 }
 
-// storeSuccessor stores the value in a version of its own beside the rotation,
-// where search finds it. A token that was adopted is in one already.
+// storeSuccessor stores the value in a successor version, where search finds it. A token that was adopted is in one already.
 func (inv *invocation) storeSuccessor(ctx context.Context, next nextToken) error {
 	if err := inv.putSuccessor(ctx, next); err != nil {
 		return inv.notStored(err)
@@ -103,7 +102,7 @@ func (inv *invocation) putSuccessor(ctx context.Context, next nextToken) error {
 }
 
 // verifyPending looks at the labels once after the write. If AWSCURRENT is on
-// a version that did not exist before, somebody put a value meanwhile, which
+// a version that did not exist before, an operator put a value meanwhile, which
 // stays. A label that moved to an older version is no such thing.
 func (inv *invocation) verifyPending(ctx context.Context, next nextToken, known versionSet, at place) error {
 	d, err := inv.describe(ctx)
@@ -122,8 +121,9 @@ func (inv *invocation) verifyPending(ctx context.Context, next nextToken, known 
 	return inv.makeWay(ctx, next, current, at)
 }
 
-// makeWay is for a value that somebody put during this rotation, in version
-// current. The new token is stored beside it, unless theirs has it already.
+// makeWay handles a value that an operator put during this rotation, in version
+// current. The new token is stored in a successor version, unless that value has
+// it already.
 func (inv *invocation) makeWay(ctx context.Context, next nextToken, current string, at place) error {
 	theirs, err := inv.read(ctx, current)
 	if err != nil && !errors.Is(err, ErrNoValue) && !errors.Is(err, secret.ErrBinary) {
@@ -131,7 +131,7 @@ func (inv *invocation) makeWay(ctx context.Context, next nextToken, current stri
 	}
 	if at == inPending && !inv.holds(theirs.Value, next.token) {
 		if err := inv.putSuccessor(ctx, next); err != nil {
-			return inv.storeFailed("another value was put as AWSCURRENT; this version has the new token, but a version beside it cannot be stored", err)
+			return inv.storeFailed("another value was put as AWSCURRENT; this version has the new token, but a successor version cannot be stored", err)
 		}
 	}
 	return inv.yield(ctx, theirs, &next)
@@ -151,12 +151,12 @@ func (inv *invocation) checkFinished(ctx context.Context, next nextToken) error 
 	return inv.fail(Superseded, "two invocations rotated the token; AWSCURRENT's does not work, and the other is in version "+next.successorID, nil)
 }
 
-// yield leaves AWSCURRENT on the version that somebody put during this
+// yield leaves AWSCURRENT on the version that an operator put during this
 // rotation: it takes AWSPENDING off ours. next is nil where an earlier attempt
 // stored the token, which then stays in this version.
 func (inv *invocation) yield(ctx context.Context, theirs Version, next *nextToken) error {
 	if err := inv.dropPending(ctx); err != nil {
-		return inv.storeFailed("somebody put a value during this rotation, and AWSPENDING cannot be removed", err)
+		return inv.storeFailed("another value was put during this rotation, and AWSPENDING cannot be removed", err)
 	}
 	tokens := inv.tokens(theirs.Value)
 	stale := false
@@ -267,8 +267,8 @@ func (inv *invocation) fitsPending(ctx context.Context, held nextToken) (version
 	return known, value, doesFit
 }
 
-// Flush stores every held token in a successor version, each beside the others.
-// It tries each until ctx ends, with the RotationToken that it came with, then
+// Flush stores every held token in a successor version, all at the same time. It
+// tries each until ctx ends, with the RotationToken that it came with, then
 // without. It is for invocations that are no rotation step, and for the moment
 // in which Lambda retires the process. It returns when ctx ends at the latest.
 func (r *Rotator) Flush(ctx context.Context, log *slog.Logger) {
