@@ -59,13 +59,13 @@ func (x *exchange) made(versions lineage, token secret.Text) origin {
 	return origin{at: x.current.Created}
 }
 
-// checkActive asks whether the active of two tokens works. While it is young,
-// a refusal says nothing.
+// checkActive asks whether the active of two tokens works. A refusal says
+// nothing while the token is young.
 func (x *exchange) checkActive(ctx context.Context, versions lineage) *AnswerError {
 	active := x.current.value.Active()
 	answer := x.checkTwice(ctx, active)
-	if answer != nil && answer.Answer == Unauthorized && x.isYoung(x.made(versions, active)) {
-		return &AnswerError{Answer: Ambiguous, Summary: "it is refused, but it may be too new"}
+	if answer != nil && x.isYoung(x.made(versions, active)) {
+		return &AnswerError{Answer: Ambiguous, Summary: "the active token may be too new"}
 	}
 	return answer
 }

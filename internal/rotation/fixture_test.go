@@ -72,9 +72,10 @@ type account struct {
 	due    time.Time // when change happens, seen by the first call after it
 	change func()
 
-	fail    func(call string) error // before a call to the store takes effect
-	takenBy func(id string)         // when a write beside the rotation fails
-	then    func(call string)       // after it
+	fail     func(call string) error // before a call to the store takes effect
+	takenBy  func(id string)         // when a write beside the rotation fails
+	unlisted string                  // a version that is not listed
+	then     func(call string)       // after it
 
 	calls      []string
 	asked      []time.Time // when Panther was asked
@@ -443,6 +444,9 @@ func (a *account) Versions(ctx context.Context, _ string) (infos []rotation.Vers
 		return nil, err
 	}
 	for id, v := range a.versions {
+		if id == a.unlisted {
+			continue
+		}
 		infos = append(infos, rotation.VersionInfo{ID: id, Labels: v.labels, Created: v.created})
 	}
 	return infos, nil

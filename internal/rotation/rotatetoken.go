@@ -108,7 +108,7 @@ func (x *exchange) decide(done action, answer Answer) action {
 	switch {
 	case next == giveUp, done == search:
 		return probe
-	case next == search && time.Since(x.refusedSince) < min(doubtTime, x.PropagationTimeout):
+	case time.Since(x.refusedSince) < min(doubtTime, x.PropagationTimeout):
 		return probe
 	}
 	return next

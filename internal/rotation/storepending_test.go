@@ -96,6 +96,7 @@ func TestATokenThatWasNotStoredIsStoredByTheNextAttempt(t *testing.T) {
 type secondSecret struct {
 	*account
 	put []rotation.Put
+	err error
 }
 
 func (s *secondSecret) Describe(context.Context, string) (rotation.Description, error) {
@@ -118,6 +119,9 @@ func (s *secondSecret) Versions(context.Context, string) ([]rotation.VersionInfo
 
 func (s *secondSecret) Put(_ context.Context, p rotation.Put) error {
 	s.put = append(s.put, p)
+	if p.VersionID == "new-2" {
+		return s.err
+	}
 	return nil
 }
 

@@ -3,8 +3,9 @@ package rotation_test
 import (
 	"context"
 	"errors"
-	"slices"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -81,6 +82,46 @@ func TestAYoungActiveTokenIsNotToldAsRefused(t *testing.T) {
 		a.begin("v1")
 		a.mustFail(rotation.CreateSecret, rotation.StandbyRefused)
 	})
+	inPair(t, func(t *testing.T, a *account) { // it never works
+		a.living = map[string]bool{}
+		a.issued = 8
+		a.put("theirs", pair(7, 2, "theirs"))
+		a.begin("v1")
+		if failure := a.run(rotation.CreateSecret, 2*time.Minute); failure == nil || failure.Kind != rotation.OutcomeUnknown {
+			t.Errorf("it failed with %v", failure)
+		}
+	})
+	inPair(t, func(t *testing.T, a *account) { // it works already
+		a.living = map[string]bool{token(7): true}
+		a.issued = 8
+		a.put("theirs", pair(7, 2, "theirs"))
+		a.begin("v1")
+		started := time.Now()
+		a.mustFail(rotation.CreateSecret, rotation.StandbyRefused)
+		if took := time.Since(started); took > 20*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// TestATokenOfTheSameAgeDoesNotBecomeTheStandby: only a younger one replaces what
+// an operator put.
+func TestATokenOfTheSameAgeDoesNotBecomeTheStandby(t *testing.T) {
+	inPair(t, func(t *testing.T, a *account) {
+		a.put("both", pair(7, 5, "both"))
+		later()
+		a.put("theirs", pair(7, 2, "theirs"))
+		a.versions["old"].created = a.versions["both"].created.Add(-time.Hour)
+		later()
+		a.add("other", pair(3, 5, "other"))
+		a.living, a.issued = map[string]bool{token(3): true, token(5): true}, 9
+		later()
+		a.begin("v1")
+		a.mustRun(rotation.CreateSecret)
+		if !a.holdsToken("v1", 3) || !a.holdsToken("v1", 7) {
+			t.Errorf("the version holds %s", a.versions["v1"].value)
+		}
+	})
 }
 
 // TestNoOlderTokenIsAdoptedWhileANewerOneIsUnclear would strand the newer one.
@@ -149,14 +190,71 @@ func TestWhatIsHeldIsStoredBeforeACheck(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
+	inAccount(t, func(t *testing.T, a *account) {
+		a.notStored()
+		a.failing("Put beside", errDown)
+		a.flush(time.Minute)
+		if n := a.count("Put beside"); n < 10 || n > 30 {
+			t.Errorf("%d attempts in a minute", n)
+		}
+	})
+}
+
+// slowStore stores after a while that depends on the secret.
+type slowStore struct {
+	*account
+	mu     sync.Mutex
+	stored int
+}
+
+func (s *slowStore) Put(ctx context.Context, p rotation.Put) error {
+	took := 50 * time.Millisecond
+	if p.SecretARN != arn {
+		took = 250 * time.Millisecond
+	}
+	time.Sleep(took)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() == nil {
+		s.stored++
+	}
+	return ctx.Err()
+}
+
+// TestARetiredProcessStoresForAllSecrets in the 300 ms that Lambda gives.
+func TestARetiredProcessStoresForAllSecrets(t *testing.T) {
+	for range 10 { // in no certain order
+		inAccount(t, func(t *testing.T, a *account) {
+			a.answers = []any{token(2), token(4)}
+			a.failing("Put new AWSPENDING", errDown)
+			a.mustFail(rotation.CreateSecret, rotation.NotStored)
+			a.rotator.Store = &secondSecret{account: a, err: errDown}
+			ctx, cancel := context.WithTimeout(t.Context(), lambdaTimeout)
+			defer cancel()
+			a.deadline, _ = ctx.Deadline()
+			_ = a.rotator.Handle(ctx, slog.New(slog.DiscardHandler), rotation.Request{Step: rotation.CreateSecret, SecretID: arn + "2", VersionID: "new-2"})
+			store := &slowStore{account: a}
+			a.rotator.Store = store
+			a.flush(290 * time.Millisecond)
+			if store.stored != 2 {
+				t.Errorf("%d of 2 tokens were stored", store.stored)
+			}
+		})
+	}
 }
 
 // TestASuccessorThatIsThereIsStored is a write that seemed to fail, and then one
 // of the same token with another value around it.
 func TestASuccessorThatIsThereIsStored(t *testing.T) {
-	for name, store := range map[string]func(a *account){
-		"by a step":  func(a *account) { a.mustRun(rotation.SetSecret) },
-		"by a flush": func(a *account) { a.flush(time.Second) },
+	for name, tc := range map[string]struct {
+		store func(a *account)
+		token int
+		held  bool
+	}{
+		"by a step":                     {func(a *account) { a.mustRun(rotation.SetSecret) }, 3, false},
+		"by a flush":                    {func(a *account) { a.flush(time.Second) }, 3, false},
+		"not by a step: another token":  {func(a *account) { a.mustFail(rotation.SetSecret, rotation.NotStored) }, 5, true},
+		"not by a flush: another token": {func(a *account) { a.flush(time.Second) }, 5, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
@@ -169,12 +267,12 @@ func TestASuccessorThatIsThereIsStored(t *testing.T) {
 				}
 				var beside string
 				a.unlabel("new", rotation.LabelPending)
-				a.takenBy = func(id string) { beside = id; a.versions[id] = &version{value: "  " + token(3)} }
-				store(a)
+				a.takenBy = func(id string) { beside = id; a.versions[id] = &version{value: "  " + token(tc.token)} }
+				tc.store(a)
 				a.calls = nil
-				a.mustRun(rotation.SetSecret)
-				if beside == "" || len(a.calls) > 0 {
-					t.Errorf("the token is held still: %v", a.calls)
+				_ = a.run(rotation.SetSecret)
+				if held := len(a.calls) > 0; beside == "" || held != tc.held {
+					t.Errorf("is the token held still? %v", a.calls)
 				}
 			})
 		})
@@ -218,6 +316,61 @@ func TestNoTokenGoesIntoAVersionOlderThanAWSCURRENT(t *testing.T) {
 	})
 }
 
+// TestWhichVersionsAreNotOlderThanAWSCURRENT rotates though AWSCURRENT was moved.
+func TestWhichVersionsAreNotOlderThanAWSCURRENT(t *testing.T) {
+	for name, change := range map[string]func(a *account){
+		"AWSCURRENT is a successor version":          func(a *account) { a.moveCurrent(a.addSuccessor("old", "x", token(1))) },
+		"Secrets Manager does not list empty values": func(a *account) { a.unlisted = "new" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.issued = 3
+				change(a)
+				a.mustRun(rotation.CreateSecret)
+				a.mustHold("new", 3)
+			})
+		})
+	}
+}
+
+func TestAnOlderVersionThatKeepsItsLabelIsReported(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.add("staged", token(1), "STAGED")
+		a.moveCurrent("staged")
+		a.failing("DropPending", errDown)
+		a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable, "AWSPENDING cannot be removed")
+	})
+}
+
+// TestNothingIsWrittenWhereAWSCURRENTCannotBeRead, or moved meanwhile.
+func TestNothingIsWrittenWhereAWSCURRENTCannotBeRead(t *testing.T) {
+	for name, change := range map[string]func(a *account){
+		"it cannot be read": func(a *account) { a.failing("ReadCurrent", errDown) },
+		"it moved":          func(a *account) { a.then = func(call string) { a.moveCurrent("other"); a.unlisted = "other" } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.add("other", token(7))
+				a.beginAnew()
+				change(a)
+				if failure := a.run(rotation.CreateSecret); failure == nil || a.count("Put") > 0 {
+					t.Errorf("%v, after %v", failure, a.calls)
+				}
+			})
+		})
+	}
+}
+
+func TestADeletedSecretIsReportedAtOnce(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.failing("Describe", rotation.ErrNoSecret)
+		a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable)
+		if n := a.count("Describe"); n != 1 {
+			t.Errorf("it asked %d times", n)
+		}
+	})
+}
+
 func TestAHeldTokenGoesBesideAVersionOlderThanAWSCURRENT(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.notStored()
@@ -246,7 +399,10 @@ func TestOneRefusalOfTheStandbyIsNotTheLastWord(t *testing.T) {
 		a.checks = []error{nil, refused}
 		a.mustRun(rotation.TestSecret)
 		if a.logged(rotation.EventStandbyRefused) > 0 {
-			t.Error("the standby was told as dead")
+			t.Error("the standby was reported as dead")
+		}
+		if n := len(a.asked); a.asked[n-1].Sub(a.asked[n-2]) < 2*time.Second {
+			t.Error("it was asked again at once")
 		}
 	})
 }
@@ -277,10 +433,23 @@ func TestALongCauseIsCut(t *testing.T) {
 		cause := errors.New("AccessDeniedException: " + strings.Repeat("because no policy allows it ", 30))
 		a.failing("Describe", cause)
 		a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable, "AccessDeniedException", "check the function's role")
-		if !slices.Contains(strings.Fields(a.log.String()), "it") || !strings.Contains(a.log.String(), cause.Error()) {
-			t.Error("the log has not all of the cause")
-		}
+		a.mustLog(rotation.EventStepFailed, `"cause":"`+cause.Error())
 	})
+	room := 300 - len((&rotation.Error{What: "w", Kind: rotation.NoTime}).Error())
+	for _, tc := range []struct {
+		what  string
+		cause int
+		want  string
+	}{
+		{"w", room - len(": "), strings.Repeat("c", room-len(": "))},
+		{"w", room, "…"},
+		{strings.Repeat("w", 400), 100, ": " + strings.Repeat("c", 55) + "…"},
+	} {
+		e := &rotation.Error{What: tc.what, Kind: rotation.NoTime, Cause: errors.New(strings.Repeat("c", tc.cause))}
+		if got := e.Error(); !strings.Contains(got, tc.want) || len(tc.what) == 1 && len(got) > 300 {
+			t.Errorf("%d bytes of a cause: %s", tc.cause, got)
+		}
+	}
 }
 
 // TestAnAdoptedTokenIsNamedByItsVersion where the rotation lost its label.

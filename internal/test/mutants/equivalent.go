@@ -18,6 +18,7 @@ var equivalents = map[string]string{
 	"finishsecret.go awaitReplicas: > → >=":    "they differ at 45 s, to the nanosecond",
 	"memory.go secretName: > → >=":             "an id of seven characters that begins with arn: does not begin with a hyphen",
 	"rotatetoken.go decide: < → <=":            "they differ at 30 s, to the nanosecond",
+	"rotatetoken.go rotate: > → >=":            "they differ 2 s after the read, to the nanosecond",
 	"rotatetoken.go rotate: < → <=":            "they differ where just that time is left, to the nanosecond",
 
 	"rotation.go look: false → !(false)":     "every caller returns the error before it asks whether there is nothing to do",
@@ -26,6 +27,8 @@ var equivalents = map[string]string{
 	"rotation.go look: false → !(false) (4)": "every caller returns the error before it asks whether there is nothing to do",
 
 	"storepending.go fitsPending: err != nil || !d.RotationEnabled → !d.RotationEnabled": "a description that could not be read says that rotation is off",
+
+	"storepending.go fitsPending: err != nil || known.olderThan(inv.VersionID, current) → known.olderThan(inv.VersionID, current)": "a value that could not be read holds no token that was replaced",
 
 	"value.go WithTokens: < → <=": "two tokens do not begin at the same byte",
 }
