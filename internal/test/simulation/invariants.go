@@ -208,10 +208,10 @@ func (w *world) checkLineage(s *secretModel) {
 }
 
 // checkTold holds when AWSCURRENT is dead after all of Secrets Manager's
-// retries: an operator has been told. A value put by hand, or a rotation that
-// was cancelled, was no secret to whoever did that.
+// retries: an operator has been told. A value put by hand, a rotation that was
+// cancelled, and a RotateSecret that failed were no secret to whoever did that.
 func (w *world) checkTold(s *secretModel) {
-	if len(s.failures) == 0 && !w.crashed && !s.byHand && s.enabled {
+	if len(s.failures) == 0 && !w.crashed && !s.byHand && s.enabled && !s.denied {
 		w.violate("AWSCURRENT holds a dead token, and nobody was told")
 	}
 }

@@ -90,6 +90,7 @@ var invariantCases = map[string]struct {
 	"a token for something else":       {scenario{state: outOfReach}, func(w *world, s *secretModel) { w.finish(s, valueOf(1, s.notToTake[0].value)) }, "for something else"},
 	"dead, and no step failed":         {one, func(w *world, s *secretModel) { w.checkTold(s) }, "nobody was told"},
 	"dead, and the rotation cancelled": {one, func(w *world, s *secretModel) { s.enabled = false; w.checkTold(s) }, ""},
+	"dead, and RotateSecret failed":    {one, func(w *world, s *secretModel) { s.denied = true; w.checkTold(s) }, ""},
 	"dead, and the process crashed":    {one, func(w *world, s *secretModel) { w.crashed = true; w.checkTold(s) }, ""},
 	"dead, and no answer was lost":     {one, ends(false, rotation.TokenLost), "although no answer was lost"},
 	"lost, and another failure told":   {one, ends(true, rotation.StoreUnavailable), "nobody was told what to do"},

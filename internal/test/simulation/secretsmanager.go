@@ -36,6 +36,9 @@ type secretModel struct {
 	byHand   bool
 	reacts   bool // whoever is told of the next failure puts a token
 	failures []rotation.Kind
+	// denied: RotateSecret itself failed, which its caller sees. The function was
+	// not invoked.
+	denied bool
 }
 
 type versionModel struct {
@@ -286,6 +289,7 @@ func (s *secretModel) rotateSecret() bool {
 	if pending == nil || slices.Contains(pending.labels, rotation.LabelCurrent) {
 		if pending = s.newPending("rotated"); pending == nil {
 			s.world.tell("RotateSecret: no room for another version")
+			s.denied = true
 			return false
 		}
 	}
