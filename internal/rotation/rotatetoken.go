@@ -159,17 +159,10 @@ func (x *exchange) checkStillEmpty(ctx context.Context) error {
 const freshTime = 2 * time.Second
 
 // rotate calls rotateAPIToken, after it has proved that storing works, and
-// with as much time as there is without what storing needs. The proof may take
-// long, so AWSCURRENT is read again after it: with two tokens, a label that
-// moved back makes the active one of what is to be rotated.
+// with as much time as there is without what storing needs.
 func (x *exchange) rotate(ctx context.Context) (nextToken, *AnswerError, error) {
-	if err := x.checkWritable(ctx, x.current); err != nil {
-		return nextToken{}, nil, x.failed(StoreUnavailable, "a test write failed, so a new token could not be stored", err)
-	}
-	if x.last != nil || time.Since(x.current.readAt) > freshTime {
-		if err := x.checkUnchanged(ctx); err != nil {
-			return nextToken{}, nil, err
-		}
+	if err := x.prove(ctx); err != nil {
+		return nextToken{}, nil, err
 	}
 	if timeLeft(ctx) < neededTime {
 		return nextToken{}, nil, x.outOfTime()
@@ -196,10 +189,33 @@ func (x *exchange) rotate(ctx context.Context) (nextToken, *AnswerError, error) 
 	return nextToken{}, answer, nil
 }
 
+// prove makes sure that AWSCURRENT is what it was and that writing works. The
+// test write would make a version again that Secrets Manager deleted, so
+// AWSCURRENT is read before it. The write may take long, so AWSCURRENT is read
+// after it: with two tokens, a label that moved back makes the active token of
+// what is to be rotated.
+func (x *exchange) prove(ctx context.Context) error {
+	if x.last != nil || x.isStale() {
+		if err := x.checkUnchanged(ctx); err != nil {
+			return err
+		}
+	}
+	if err := x.checkWritable(ctx, x.current); err != nil {
+		return x.failed(StoreUnavailable, "a test write failed, so a new token could not be stored", err)
+	}
+	if !x.isStale() {
+		return nil
+	}
+	return x.checkUnchanged(ctx)
+}
+
+func (x *exchange) isStale() bool { return time.Since(x.current.readAt) > freshTime }
+
 // checkUnchanged makes sure that AWSCURRENT is what it was. A repeated call
 // would replace a token that an operator has replaced. An adopted token would be
 // stored in a version that is older than what was put, and seem older, too.
 func (x *exchange) checkUnchanged(ctx context.Context) error {
+	started := time.Now()
 	now, err := x.readCurrent(ctx)
 	if err != nil {
 		return x.failed(StoreUnavailable, "cannot read the AWSCURRENT value again", err)
@@ -207,6 +223,7 @@ func (x *exchange) checkUnchanged(ctx context.Context) error {
 	if now.ID != x.current.ID {
 		return x.failed(NotRotating, "AWSCURRENT moved during this step", nil)
 	}
+	x.current.readAt = started
 	return nil
 }
 

@@ -43,6 +43,36 @@ func TestALabelThatMovesBackWhileCreateSecretWaits(t *testing.T) {
 	}
 }
 
+// TestTheTestWriteMakesNoDeletedVersionAgain: with the labels of what was read,
+// the write would take AWSCURRENT off the operator's value.
+func TestTheTestWriteMakesNoDeletedVersionAgain(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{throttled}
+		a.onRotate = func() {
+			a.put("theirs", token(7))
+			delete(a.versions, "old")
+			a.move(rotation.LabelPending, "new")
+		}
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "AWSCURRENT moved")
+		if id := a.labelled(rotation.LabelCurrent); id != "theirs" {
+			t.Errorf("AWSCURRENT is on %s", id)
+		}
+	})
+	inPair(t, func(t *testing.T, a *account) {
+		a.replicas = []rotation.Replica{{Region: "us-east-1", Status: "InProgress"}}
+		a.after(8*time.Second, func() {
+			a.put("theirs", pair(7, 8, "theirs"))
+			delete(a.versions, "old")
+			a.move(rotation.LabelPending, "new")
+			a.replicas = nil
+		})
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "AWSCURRENT moved")
+		if id := a.labelled(rotation.LabelCurrent); id != "theirs" {
+			t.Errorf("AWSCURRENT is on %s", id)
+		}
+	})
+}
+
 // TestAYoungActiveTokenStaysBesideAnAdoptedOne is a value that somebody put,
 // with a standby that is dead.
 func TestAYoungActiveTokenStaysBesideAnAdoptedOne(t *testing.T) {

@@ -18,7 +18,7 @@ var equivalents = map[string]string{
 	"finishsecret.go awaitReplicas: > → >=":    "they differ at 45 s, to the nanosecond",
 	"memory.go secretName: > → >=":             "an id of seven characters that begins with arn: does not begin with a hyphen",
 	"rotatetoken.go decide: < → <=":            "they differ at 30 s, to the nanosecond",
-	"rotatetoken.go rotate: > → >=":            "they differ 2 s after the read, to the nanosecond",
+	"rotatetoken.go isStale: > → >=":           "they differ 2 s after the read, to the nanosecond",
 	"rotatetoken.go rotate: < → <=":            "they differ where just that time is left, to the nanosecond",
 
 	"rotation.go look: false → !(false)":     "every caller returns the error before it asks whether there is nothing to do",
