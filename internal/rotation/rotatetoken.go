@@ -151,7 +151,26 @@ func (x *exchange) checkStillEmpty(ctx context.Context) error {
 		}
 		return err
 	}
-	return errPendingHasValue
+	return x.confirmFinished(ctx, pending)
+}
+
+// confirmFinished returns errPendingHasValue, but after a lost answer it asks
+// for the token of a version that is AWSCURRENT already. No testSecret will. The
+// lost call may have replaced that token, where the old one works for a while
+// after a rotation.
+func (x *exchange) confirmFinished(ctx context.Context, pending Version) error {
+	if !x.doubt {
+		return errPendingHasValue
+	}
+	current, err := x.readCurrent(ctx)
+	if err != nil {
+		return x.failed(StoreUnavailable, "cannot read the AWSCURRENT value again", err)
+	}
+	tokens := x.tokens(pending.Value)
+	if current.ID != x.VersionID || len(tokens) > 0 && x.checkTwice(ctx, tokens[0]) == nil {
+		return errPendingHasValue
+	}
+	return x.failed(Superseded, "the version is AWSCURRENT already, and its token does not work", nil)
 }
 
 // freshTime is how long after it was read AWSCURRENT counts as unchanged. In an

@@ -503,3 +503,25 @@ func TestAnAdoptedTokenIsNamedByItsVersion(t *testing.T) {
 		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "in version other")
 	})
 }
+
+// TestALostAnswerAfterAnotherInvocationFinished: both calls took effect, and the
+// one whose answer was lost replaced the token that is AWSCURRENT.
+func TestALostAnswerAfterAnotherInvocationFinished(t *testing.T) {
+	for name, works := range map[string]bool{"its token works": true, "its token is dead": false} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.answers = []any{unclear}
+				a.onRotate = func() {
+					a.versions["new"].value = token(3)
+					a.moveCurrent("new")
+					a.living[token(3)] = works
+				}
+				if works {
+					a.mustRun(rotation.CreateSecret)
+					return
+				}
+				a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, "its token does not work")
+			})
+		})
+	}
+}
