@@ -525,3 +525,33 @@ func TestALostAnswerAfterAnotherInvocationFinished(t *testing.T) {
 		})
 	}
 }
+
+// TestAFinishedVersionThatTellsNothing is never taken for one whose token works.
+func TestAFinishedVersionThatTellsNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		value string
+		reads int // of AWSCURRENT that succeed
+		tells string
+	}{
+		"it has no token":           {"{}", 100, "its token does not work"},
+		"AWSCURRENT cannot be read": {token(3), 2, "cannot read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.answers = []any{unclear}
+				a.living[token(3)] = true
+				a.onRotate = func() {
+					a.versions["new"].value = tc.value
+					a.moveCurrent("new")
+				}
+				a.fail = func(call string) error {
+					if call == "ReadCurrent" && a.count(call) > tc.reads {
+						return errDown
+					}
+					return nil
+				}
+				a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, tc.tells)
+			})
+		})
+	}
+}
