@@ -32,7 +32,7 @@ func TestInvalidUse(t *testing.T) {
 
 func TestExitCodeAndSummary(t *testing.T) {
 	ok, no, unknown := figure{verdict: met}, figure{verdict: missed}, figure{verdict: notMeasured}
-	slow, noPython := figure{verdict: missed, dependsOnMachine: true}, figure{verdict: notMeasured, dependsOnMachine: true}
+	slow, noPython := figure{verdict: missed, isSpeed: true}, figure{verdict: notMeasured, isSpeed: true}
 	for _, c := range []struct {
 		quick   bool
 		figures []figure
@@ -43,8 +43,8 @@ func TestExitCodeAndSummary(t *testing.T) {
 		{false, []figure{ok, unknown}, exitNotMeasured, "Of 2 targets that count, 1 are met, 1 not measured."},
 		{false, []figure{unknown, no, ok}, exitMissed, "Of 3 targets that count, 1 are met, 1 missed, 1 not measured."},
 		{false, []figure{ok, slow}, exitMissed, "Of 2 targets that count, 1 are met, 1 missed."},
-		{true, []figure{ok, slow, noPython}, exitMet, "Of 1 targets that count, 1 are met. Speeds and memory do not count with -quick: 2."},
-		{true, []figure{no, slow}, exitMissed, "Of 1 targets that count, 0 are met, 1 missed. Speeds and memory do not count with -quick: 1."},
+		{true, []figure{ok, slow, noPython}, exitMet, "Of 1 targets that count, 1 are met. Speeds do not count with -quick: 2."},
+		{true, []figure{no, slow}, exitMissed, "Of 1 targets that count, 0 are met, 1 missed. Speeds do not count with -quick: 1."},
 	} {
 		r := &report{quick: c.quick}
 		for _, f := range c.figures {

@@ -124,7 +124,7 @@ func (b *bench) coldStart(ctx context.Context) ([]figure, error) {
 	}
 	f := timesAsMuch("cold start (process start on this machine, not Lambda's cold start)", "ms", "hello-world on aws-lambda-go",
 		samples[b.function], samples[b.hello], coldStartTarget)
-	f.dependsOnMachine = true
+	f.isSpeed = true
 	return []figure{f, comparedWithPython(samples[b.function], samples[script], version)}, nil
 }
 
@@ -186,7 +186,7 @@ func procField(file, name string) string {
 }
 
 func comparedWithPython(ours, python sample, version string) figure {
-	f := figure{name: "cold start, compared with Python (the same process start)", ours: ours.in("ms"), dependsOnMachine: true,
+	f := figure{name: "cold start, compared with Python (the same process start)", ours: ours.in("ms"), isSpeed: true,
 		target: fmt.Sprintf("at least %d × as fast", pythonTarget)}
 	if len(python) == 0 {
 		f.baseline, f.ratio, f.verdict = "not measured: no Python with boto3", "–", notMeasured

@@ -19,8 +19,8 @@ const usage = `Usage: make bench ARGS='[flags]'
 
 Measures and writes benchmarks.md. Exits with 0 if every target that counts is met, 1 if one is
 missed or the measurement failed, 3 if one could not be measured, 130 if interrupted. With -quick,
-speeds and memory are printed but do not count: they depend on the load and on the kernel of the
-machine. The Python baseline runs $BENCH_PYTHON, or python3. It needs boto3.
+speeds are printed but do not count, because CI machines are too busy. The Python baseline runs
+$BENCH_PYTHON, or python3. It needs boto3.
 
 `
 

@@ -62,8 +62,8 @@ func metIf(ok bool) verdict {
 type figure struct {
 	name, ours, baseline, ratio, target string
 
-	verdict          verdict
-	dependsOnMachine bool // on its kernel, or on what else it does
+	verdict verdict
+	isSpeed bool // depends on what else the machine does
 }
 
 // timesAsMuch is a figure whose target is a multiple of its baseline. Neither
@@ -85,9 +85,9 @@ type report struct {
 }
 
 // add adds a figure and returns it with the verdict that is reported: a quick run
-// on any machine says little about speeds and memory.
+// on a busy machine says little about speeds.
 func (r *report) add(f figure) figure {
-	if r.quick && f.dependsOnMachine {
+	if r.quick && f.isSpeed {
 		f.verdict = notCounted
 	}
 	r.figures = append(r.figures, f)
@@ -123,7 +123,7 @@ func (r *report) summary() string {
 		text += fmt.Sprintf(", %d not measured", n)
 	}
 	if n := r.count(notCounted); n > 0 {
-		text += fmt.Sprintf(". Speeds and memory do not count with -quick: %d", n)
+		text += fmt.Sprintf(". Speeds do not count with -quick: %d", n)
 	}
 	return text + "."
 }
