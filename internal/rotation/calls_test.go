@@ -218,3 +218,38 @@ func TestEachStepIsLogged(t *testing.T) {
 		}
 	})
 }
+
+func TestADeletedSecretIsReportedAtOnce(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.failing("Describe", rotation.ErrNoSecret)
+		a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable)
+		if n := a.count("Describe"); n != 1 {
+			t.Errorf("it asked %d times", n)
+		}
+	})
+}
+
+// TestALongCauseIsCut, but never what to do: the command is what a person needs.
+func TestALongCauseIsCut(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		cause := errors.New("AccessDeniedException: " + strings.Repeat("because no policy allows it ", 30))
+		a.failing("Describe", cause)
+		a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable, "AccessDeniedException", "check the function's role")
+		a.mustLog(rotation.EventStepFailed, `"cause":"`+cause.Error())
+	})
+	room := 300 - len((&rotation.Error{What: "w", Kind: rotation.NoTime}).Error())
+	for _, tc := range []struct {
+		what  string
+		cause int
+		want  string
+	}{
+		{"w", room - len(": "), strings.Repeat("c", room-len(": "))},
+		{"w", room, "…"},
+		{strings.Repeat("w", 400), 100, ": " + strings.Repeat("c", 55) + "…"},
+	} {
+		e := &rotation.Error{What: tc.what, Kind: rotation.NoTime, Cause: errors.New(strings.Repeat("c", tc.cause))}
+		if got := e.Error(); !strings.Contains(got, tc.want) || len(tc.what) == 1 && len(got) > 300 {
+			t.Errorf("%d bytes of a cause: %s", tc.cause, got)
+		}
+	}
+}

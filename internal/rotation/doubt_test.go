@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -96,4 +97,86 @@ func TestOfSeveralFailuresTheLastAnswerIsTold(t *testing.T) {
 		}
 		a.mustFail(rotation.CreateSecret, rotation.NotStored, "InternalServiceError")
 	})
+}
+
+// TestATokenThatWorksAgainStartsTheDoubtAnew is one refusal between lost answers.
+func TestATokenThatWorksAgainStartsTheDoubtAnew(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers = []any{unclear, context.DeadlineExceeded, token(3)}
+		a.checks = []error{refused, nil, refused}
+		a.mustRun(rotation.CreateSecret)
+		a.mustHold("new", 3)
+	})
+}
+
+// TestAPutDuringTheCallIsNoLoss: Panther refuses the token because somebody
+// replaced it.
+func TestAPutDuringTheCallIsNoLoss(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.answers, a.issued = []any{unclear}, 8
+		a.onRotate = func() {
+			a.onRotate = nil
+			a.living[token(1)] = false
+			a.add("theirs", token(7))
+			a.moveCurrent("theirs")
+		}
+		a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, "AWSCURRENT moved")
+	})
+	inAccount(t, func(t *testing.T, a *account) {
+		a.living, a.issued = map[string]bool{token(7): true}, 8
+		a.after(3*time.Second, func() { a.add("theirs", token(7)); a.moveCurrent("theirs") })
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "AWSCURRENT moved")
+	})
+}
+
+// TestALostAnswerAfterAnotherInvocationFinished: both calls took effect, and the
+// one whose answer was lost replaced the token that is AWSCURRENT.
+func TestALostAnswerAfterAnotherInvocationFinished(t *testing.T) {
+	for name, works := range map[string]bool{"its token works": true, "its token is dead": false} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.answers = []any{unclear}
+				a.onRotate = func() {
+					a.versions["new"].value = token(3)
+					a.moveCurrent("new")
+					a.living[token(3)] = works
+				}
+				if works {
+					a.mustRun(rotation.CreateSecret)
+					return
+				}
+				a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, "its token does not work")
+			})
+		})
+	}
+}
+
+// TestAFinishedVersionThatTellsNothing is never taken for one whose token works.
+func TestAFinishedVersionThatTellsNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		value string
+		reads int // of AWSCURRENT that succeed
+		tells string
+	}{
+		"it has no token":           {"{}", 100, "its token does not work"},
+		"AWSCURRENT cannot be read": {token(3), 2, "cannot read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.answers = []any{unclear}
+				a.living[token(3)] = true
+				a.onRotate = func() {
+					a.versions["new"].value = tc.value
+					a.moveCurrent("new")
+				}
+				a.fail = func(call string) error {
+					if call == "ReadCurrent" && a.count(call) > tc.reads {
+						return errDown
+					}
+					return nil
+				}
+				a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, tc.tells)
+			})
+		})
+	}
 }

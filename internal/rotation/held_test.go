@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -207,5 +208,133 @@ func TestALateWriteRevivesNoRotation(t *testing.T) {
 		if a.labelled(rotation.LabelPending) != "" {
 			t.Error("the rotation goes on over the value that somebody put")
 		}
+	})
+}
+
+// TestWhatIsHeldIsStoredBeforeACheck is Flush in an invocation that is no step.
+func TestWhatIsHeldIsStoredBeforeACheck(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.notStored()
+		attempts := 0
+		a.fail = func(call string) error {
+			if attempts++; call == "Put beside" && attempts == 1 {
+				return context.DeadlineExceeded // it hangs
+			}
+			return nil
+		}
+		started := time.Now()
+		a.flush(time.Minute)
+		a.mustHold(a.labelled(rotation.LabelSuccessor), 3)
+		if took := time.Since(started); took > 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+	inAccount(t, func(t *testing.T, a *account) {
+		a.notStored()
+		a.failing("Put beside", errDown)
+		a.flush(time.Minute)
+		if n := a.count("Put beside"); n < 10 || n > 30 {
+			t.Errorf("%d attempts in a minute", n)
+		}
+	})
+}
+
+// slowStore stores after a while that depends on the secret.
+type slowStore struct {
+	*account
+	mu     sync.Mutex
+	stored int
+}
+
+func (s *slowStore) Put(ctx context.Context, p rotation.Put) error {
+	took := 50 * time.Millisecond
+	if p.SecretARN != arn {
+		took = 250 * time.Millisecond
+	}
+	time.Sleep(took)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() == nil {
+		s.stored++
+	}
+	return ctx.Err()
+}
+
+// TestARetiredProcessStoresForAllSecrets in the 300 ms that Lambda gives.
+func TestARetiredProcessStoresForAllSecrets(t *testing.T) {
+	for range 10 { // in no certain order
+		inAccount(t, func(t *testing.T, a *account) {
+			a.answers = []any{token(2), token(4)}
+			a.failing("Put new AWSPENDING", errDown)
+			a.mustFail(rotation.CreateSecret, rotation.NotStored)
+			a.rotator.Store = &secondSecret{account: a, err: errDown}
+			ctx, cancel := context.WithTimeout(t.Context(), lambdaTimeout)
+			defer cancel()
+			a.deadline, _ = ctx.Deadline()
+			_ = a.rotator.Handle(ctx, slog.New(slog.DiscardHandler), rotation.Request{Step: rotation.CreateSecret, SecretID: arn + "2", VersionID: "new-2"})
+			store := &slowStore{account: a}
+			a.rotator.Store = store
+			a.flush(290 * time.Millisecond)
+			if store.stored != 2 {
+				t.Errorf("%d of 2 tokens were stored", store.stored)
+			}
+		})
+	}
+}
+
+// TestASuccessorThatIsThereIsStored is a write that seemed to fail, and then one
+// of the same token with another value around it.
+func TestASuccessorThatIsThereIsStored(t *testing.T) {
+	for name, tc := range map[string]struct {
+		store func(a *account)
+		token int
+		held  bool
+	}{
+		"by a step":                     {func(a *account) { a.mustRun(rotation.SetSecret) }, 3, false},
+		"by a flush":                    {func(a *account) { a.flush(time.Second) }, 3, false},
+		"not by a step: another token":  {func(a *account) { a.mustFail(rotation.SetSecret, rotation.NotStored) }, 5, true},
+		"not by a flush: another token": {func(a *account) { a.flush(time.Second) }, 5, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.notStored()
+				a.fail = func(call string) error {
+					if call == "Put beside" {
+						return rotation.ErrVersionTaken
+					}
+					return nil
+				}
+				var beside string
+				a.unlabel("new", rotation.LabelPending)
+				a.takenBy = func(id string) { beside = id; a.versions[id] = &version{value: "  " + token(tc.token)} }
+				tc.store(a)
+				a.calls = nil
+				_ = a.run(rotation.SetSecret)
+				if held := len(a.calls) > 0; beside == "" || held != tc.held {
+					t.Errorf("is the token held still? %v", a.calls)
+				}
+			})
+		})
+	}
+}
+
+func TestAHeldTokenGoesBesideAVersionOlderThanAWSCURRENT(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.notStored()
+		a.add("edit", token(1)+"\n")
+		a.moveCurrent("edit")
+		_ = a.run(rotation.CreateSecret)
+		a.mustHold(a.labelled(rotation.LabelSuccessor), 3)
+		a.mustHaveValue("new", "")
+	})
+}
+
+// TestFinishSecretMovesNothingThatItFilledItself: testSecret has not seen it.
+func TestFinishSecretMovesNothingThatItFilledItself(t *testing.T) {
+	inPair(t, func(t *testing.T, a *account) {
+		a.notStored()
+		a.living[token(3)] = false
+		a.mustFail(rotation.FinishSecret, rotation.NotRotating, "not tested")
+		a.mustLive()
 	})
 }

@@ -74,7 +74,8 @@ func (inv *invocation) resolveTaken(ctx context.Context, next nextToken, known v
 	return inv.verifyPending(ctx, next, known, at)
 }
 
-// storeSuccessor stores the value in a successor version, where search finds it. A token that was adopted is in one already.
+// storeSuccessor stores the value in a successor version, where search finds it.
+// A token that was adopted is in one already.
 func (inv *invocation) storeSuccessor(ctx context.Context, next nextToken) error {
 	if err := inv.putSuccessor(ctx, next); err != nil {
 		return inv.notStored(err)

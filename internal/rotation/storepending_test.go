@@ -236,3 +236,25 @@ func TestASealThatFailsDoesNotStopTheStoring(t *testing.T) {
 		}
 	})
 }
+
+// TestAnAdoptedTokenIsNamedByItsVersion where the rotation lost its label.
+func TestAnAdoptedTokenIsNamedByItsVersion(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.add("other", token(2))
+		a.beginAnew()
+		a.refuses(2)
+		a.then = func(call string) {
+			if call == "Describe" && a.count("Check") > 0 {
+				a.unlabel("new", rotation.LabelPending)
+			}
+		}
+		a.fail = func(call string) error {
+			if call == "Put new AWSPENDING" {
+				a.unlabel("new", rotation.LabelPending)
+				return rotation.ErrVersionTaken
+			}
+			return nil
+		}
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "in version other")
+	})
+}

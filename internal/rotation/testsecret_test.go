@@ -285,3 +285,28 @@ func TestTestSecretGivesUp(t *testing.T) {
 		})
 	}
 }
+
+// TestTestSecretAsksOnceMoreAfterALongRetryAfter.
+func TestTestSecretAsksOnceMoreAfterALongRetryAfter(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.versions["new"].value = token(3)
+		a.living = map[string]bool{token(3): true}
+		a.checks = []error{answer(rotation.Throttled, 200*time.Second)}
+		a.mustRun(rotation.TestSecret)
+	})
+}
+
+// TestOneRefusalOfTheStandbyIsNotTheLastWord.
+func TestOneRefusalOfTheStandbyIsNotTheLastWord(t *testing.T) {
+	inPair(t, func(t *testing.T, a *account) {
+		a.mustRun(rotation.CreateSecret)
+		a.checks = []error{nil, refused}
+		a.mustRun(rotation.TestSecret)
+		if a.logged(rotation.EventStandbyRefused) > 0 {
+			t.Error("the standby was reported as dead")
+		}
+		if n := len(a.asked); a.asked[n-1].Sub(a.asked[n-2]) < 2*time.Second {
+			t.Error("it was asked again at once")
+		}
+	})
+}
