@@ -35,7 +35,11 @@ func (x *exchange) search(ctx context.Context) (nextToken, *AnswerError, error) 
 		return nextToken{}, nil, err
 	}
 
-	found, certain := x.findLiving(ctx, versions.candidates(x.current.value, made, x.current.value.Tokens()...), versions.partial)
+	standby, two := x.current.value.Standby()
+	found, certain := x.findLiving(ctx, versions.candidates(made, standby, x.current.value.Tokens()...), versions.partial)
+	if two && found == nil && certain {
+		found, certain = x.findActiveSuccessor(ctx, versions, made)
+	}
 	switch {
 	case found != nil:
 		if err := x.checkUnchanged(ctx); err != nil {
@@ -49,6 +53,18 @@ func (x *exchange) search(ctx context.Context) (nextToken, *AnswerError, error) 
 	}
 	answer, err := x.refused(ctx, versions)
 	return nextToken{}, answer, err
+}
+
+// findActiveSuccessor looks for the token that replaced the active of two
+// tokens, if Panther refuses that as well. It may stand together with the
+// standby, so it must be younger than both.
+func (x *exchange) findActiveSuccessor(ctx context.Context, versions lineage, standby origin) (found *candidate, certain bool) {
+	answer := x.checkActive(ctx, versions)
+	if answer == nil || answer.Answer != Unauthorized {
+		return nil, true
+	}
+	younger := slices.MaxFunc([]origin{standby, x.made(versions, x.current.value.Active())}, origin.compare)
+	return x.findLiving(ctx, versions.candidates(younger, secret.Text{}, x.current.value.Tokens()...), versions.partial)
 }
 
 // made returns the origin of a token of AWSCURRENT.
@@ -252,16 +268,15 @@ type candidate struct {
 	made    origin
 }
 
-// candidates returns the tokens that are younger than the refused one of
-// value, the newest first, without those of excluded. Versions that carry
-// a label of the operator's do not count. Where value holds two tokens, neither
-// do those that hold the refused one: no version has a new token together with
-// the one it replaced.
-func (l lineage) candidates(value secret.Value, refused origin, excluded ...secret.Text) []candidate {
-	_, two := value.Standby()
+// candidates returns the tokens that are younger than the refused one, the
+// newest first, without those of excluded. Versions that carry a label of the
+// operator's do not count, and neither do those that hold standby, the refused
+// one of two tokens: no version has a new token together with the one it
+// replaced. An empty standby leaves no version out.
+func (l lineage) candidates(refused origin, standby secret.Text, excluded ...secret.Text) []candidate {
 	var found []candidate
 	for _, v := range l.versions {
-		if !isUnused(v.Labels) || two && v.holds(value.Next()) {
+		if !isUnused(v.Labels) || v.holds(standby) {
 			continue
 		}
 		for _, token := range v.tokens {

@@ -180,3 +180,39 @@ func TestAFinishedVersionThatTellsNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestALostCallThatTakesEffectLate replaces the token of the other invocation
+// after both have looked. Where the old token works for a while after a
+// rotation, only waiting shows it.
+func TestALostCallThatTakesEffectLate(t *testing.T) {
+	for name, tc := range map[string]struct {
+		oldWorks bool
+		longest  time.Duration
+	}{
+		"the old token still works":         {true, 33 * time.Second},
+		"Panther refuses the old token now": {false, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.answers = []any{unclear}
+				a.onRotate = func() {
+					a.versions["new"].value = token(3)
+					a.moveCurrent("new")
+					a.living[token(1)], a.living[token(3)] = tc.oldWorks, true
+				}
+				if tc.oldWorks {
+					a.after(10*time.Second, func() { a.living[token(3)] = false })
+				}
+				started := time.Now()
+				if tc.oldWorks {
+					a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, "its token does not work")
+				} else {
+					a.mustRun(rotation.CreateSecret)
+				}
+				if took := time.Since(started); took > tc.longest {
+					t.Errorf("createSecret took %v, want at most %v", took, tc.longest)
+				}
+			})
+		})
+	}
+}

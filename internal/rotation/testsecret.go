@@ -194,7 +194,8 @@ func (inv *invocation) supersede(ctx context.Context, current Version, value sec
 		made = origin{at: current.Created}
 	}
 	excluded := append(theirs.Tokens(), value.Tokens()...)
-	found, _ := inv.findLiving(ctx, versions.candidates(theirs, made, excluded...), versions.partial)
+	standby, _ := theirs.Standby()
+	found, _ := inv.findLiving(ctx, versions.candidates(made, standby, excluded...), versions.partial)
 	if found == nil {
 		return inv.fail(NotYetWorking, what, nil)
 	}

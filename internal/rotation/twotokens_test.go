@@ -342,3 +342,43 @@ func TestTheActiveTokenOfNowTells(t *testing.T) {
 		})
 	}
 }
+
+// TestTheSuccessorOfADeadActiveTokenIsFound: two invocations rotated the standby
+// at once. The later token works and is in a successor version, together with
+// the standby that Panther refuses.
+func TestTheSuccessorOfADeadActiveTokenIsFound(t *testing.T) {
+	for name, tc := range map[string]struct {
+		living []int
+		kind   rotation.Kind // empty: the successor is adopted
+	}{
+		"both tokens are dead":    {[]int{5}, ""},
+		"the active one lives":    {[]int{1, 5}, rotation.StandbyRefused},
+		"the successor is dead":   {nil, rotation.TokenRefused},
+		"only an older one lives": {[]int{6}, rotation.TokenRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inPair(t, func(t *testing.T, a *account) {
+				delete(a.versions, "old")
+				delete(a.versions, "new")
+				a.add("first", pair(6, 2, "x"))
+				later()
+				a.add("old", pair(1, 2, "x"))
+				a.moveCurrent("old")
+				later()
+				a.add("other", pair(5, 2, "other"))
+				later()
+				a.living = map[string]bool{}
+				for _, n := range tc.living {
+					a.living[token(n)] = true
+				}
+				a.begin("new")
+				if tc.kind != "" {
+					a.mustFail(rotation.CreateSecret, tc.kind)
+					return
+				}
+				a.mustRun(rotation.CreateSecret)
+				a.mustHaveValue("new", pair(5, 1, "x"))
+			})
+		})
+	}
+}
