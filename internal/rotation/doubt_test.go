@@ -187,14 +187,16 @@ func TestAFinishedVersionThatTellsNothing(t *testing.T) {
 func TestALostCallThatTakesEffectLate(t *testing.T) {
 	for name, tc := range map[string]struct {
 		oldWorks bool
+		checks   []error
 		longest  time.Duration
 	}{
-		"the old token still works":         {true, 33 * time.Second},
-		"Panther refuses the old token now": {false, time.Second},
+		"the old token still works":         {true, nil, 33 * time.Second},
+		"the first answer is ambiguous":     {true, []error{unclear}, 33 * time.Second},
+		"Panther refuses the old token now": {false, nil, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
-				a.answers = []any{unclear}
+				a.answers, a.checks = []any{unclear}, tc.checks
 				a.onRotate = func() {
 					a.versions["new"].value = token(3)
 					a.moveCurrent("new")

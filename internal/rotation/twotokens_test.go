@@ -349,12 +349,26 @@ func TestTheActiveTokenOfNowTells(t *testing.T) {
 func TestTheSuccessorOfADeadActiveTokenIsFound(t *testing.T) {
 	for name, tc := range map[string]struct {
 		living []int
+		change func(a *account)
 		kind   rotation.Kind // empty: the successor is adopted
 	}{
-		"both tokens are dead":    {[]int{5}, ""},
-		"the active one lives":    {[]int{1, 5}, rotation.StandbyRefused},
-		"the successor is dead":   {nil, rotation.TokenRefused},
-		"only an older one lives": {[]int{6}, rotation.TokenRefused},
+		"both tokens are dead":    {living: []int{5}},
+		"the active one lives":    {living: []int{1, 5}, kind: rotation.StandbyRefused},
+		"the successor is dead":   {kind: rotation.TokenRefused},
+		"only an older one lives": {living: []int{6}, kind: rotation.TokenRefused},
+		"a version is unreadable": {living: []int{5}, kind: rotation.TokenRefused, change: func(a *account) {
+			a.add("unreadable", single(7, "x"))
+			a.fail = func(call string) error {
+				if call == "Read unreadable" {
+					return errDown
+				}
+				return nil
+			}
+		}},
+		"the active one needs some time": {living: []int{5}, kind: rotation.StandbyRefused, change: func(a *account) {
+			a.versions["old"].created = time.Now()
+			a.after(time.Minute, func() { a.living[token(1)] = true })
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inPair(t, func(t *testing.T, a *account) {
@@ -370,6 +384,9 @@ func TestTheSuccessorOfADeadActiveTokenIsFound(t *testing.T) {
 				a.living = map[string]bool{}
 				for _, n := range tc.living {
 					a.living[token(n)] = true
+				}
+				if tc.change != nil {
+					tc.change(a)
 				}
 				a.begin("new")
 				if tc.kind != "" {
