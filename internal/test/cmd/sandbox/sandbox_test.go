@@ -218,7 +218,7 @@ func TestPrintedLinesRotate(t *testing.T) {
 		t.Errorf("other commands are printed (-want +got):\n%s", diff)
 	}
 	stdout.await(t, "RotationSucceeded  acme/panther, version ", 1)
-	for _, want := range []string{"At -speed 72000, every 4 hours is every 200ms:", "StepSucceeded testSecret", "\nREPORT RequestId: "} {
+	for _, want := range []string{"At -speed 72000, every 4 hours is every 200ms:", "StepSucceeded testSecret", `"type":"platform.report"`} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("%q is not printed:\n%s", want, stdout)
 		}
