@@ -43,6 +43,9 @@ type Options struct {
 	// means that nobody listens.
 	Log func(line string)
 
+	// OnFault gets a line each time that a fault strikes that was switched on.
+	OnFault func(text string)
+
 	// Panther and SecretsManager are the quirks of the two. Start sets Invoke and
 	// HasFunction: Secrets Manager may invoke the function, and no other.
 	Panther        panther.Options
@@ -63,6 +66,12 @@ type Sandbox struct {
 	SecretsManagerURL string
 	// PantherURL is where Panther's GraphQL API answers.
 	PantherURL string
+
+	tokenKey, standbyKey string // of the function
+	propagation          time.Duration
+	faults               faults
+	panther              *http.Server // its address refuses connections when it is closed
+	pantherAddress       string
 
 	builtIn string // the directory of a binary built by Start
 	servers []*http.Server
@@ -139,6 +148,15 @@ func Start(ctx context.Context, o Options) (_ *Sandbox, err error) {
 		}
 	}
 
+	s.tokenKey = cmp.Or(o.Env["SECRET_TOKEN_KEY"], "PANTHER_API_TOKEN")
+	s.standbyKey = cmp.Or(o.Env["SECRET_STANDBY_KEY"], s.tokenKey+"_STANDBY")
+	s.propagation, s.pantherAddress = o.Panther.PropagationDelay, atPanther.Addr().String()
+	s.faults = faults{on: map[string]*Fault{}, report: o.OnFault}
+	if o.OnFault == nil {
+		s.faults.report = func(string) {}
+	}
+	s.hook(&o)
+
 	o.SecretsManager.Region = s.Region
 	o.SecretsManager.HasFunction = func(arn string) bool { return arn == s.Function.ARN() }
 	o.SecretsManager.Invoke = func(ctx context.Context, _ string, event []byte) error {
@@ -148,7 +166,7 @@ func Start(ctx context.Context, o Options) (_ *Sandbox, err error) {
 	s.SecretsManager = secretsmanager.New(o.SecretsManager)
 	s.Panther = panther.New(o.Panther)
 	s.serve(atSecretsManager, s.aws(history))
-	s.serve(atPanther, s.Panther)
+	s.panther = s.serve(atPanther, s.Panther)
 	return s, nil
 }
 
@@ -170,10 +188,11 @@ func (s *Sandbox) aws(history *trail) http.Handler {
 	})
 }
 
-func (s *Sandbox) serve(listener net.Listener, handler http.Handler) {
+func (s *Sandbox) serve(listener net.Listener, handler http.Handler) *http.Server {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	s.servers = append(s.servers, server)
 	s.serving.Go(func() { server.Serve(listener) }) // ends when the server is closed
+	return server
 }
 
 // Close ends rotations, the function's processes and the servers, and removes

@@ -138,6 +138,22 @@ func (t *apiToken) end() {
 	}
 }
 
+// SetPropagation sets how long values that are issued from now on are refused.
+// One that is refused now works after that time at the latest.
+func (a *API) SetPropagation(delay time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.options.PropagationDelay = delay
+	latest := time.Now().Add(delay)
+	for _, t := range a.tokens {
+		for _, v := range t.values {
+			if v.validFrom.After(latest) {
+				v.validFrom = latest
+			}
+		}
+	}
+}
+
 // Revoke ends the token that has or had this value, with all its values. It is
 // what an administrator does in Panther's console. An unknown value is ignored.
 func (a *API) Revoke(value string) {
