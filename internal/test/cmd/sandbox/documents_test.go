@@ -55,7 +55,10 @@ exit $code
 // not accept it, or the service does not know a parameter.
 var wrong = regexp.MustCompile(`(?i)usage:|Missing required parameter|Unknown parameter|Invalid type for|Unknown options|invalid choice|arguments are required` +
 	`|Error parsing parameter|SerializationException|does not have|syntax error|command not found|unbound variable|jq: error|compile error` +
-	`|unknown (flag|command)|InvalidParameterException.*pattern`)
+	`|unknown (flag|shorthand flag|command)|InvalidParameterException.*pattern`)
+
+// ours are lines of the other programs that a script runs.
+var ours = regexp.MustCompile(`(?i)^(bash|jq): |unknown (flag|shorthand flag|command)`)
 
 // lacking are the services and operations that the sandbox does not have. What
 // the CLI itself says of such a command counts all the same.
@@ -80,6 +83,12 @@ func commands(t *testing.T, box *sandbox.Sandbox, script string) (calls int) {
 	for _, other := range []string{"git", "sam", "terraform", "make", "sleep", "age", "age-keygen", "panther-token"} {
 		write(other, "#!/bin/sh\n")
 	}
+	if _, err := os.Stat(root + "deploy/panther-token"); err == nil {
+		build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(work, "panther-token"), root+"deploy/panther-token")
+		if said, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, said)
+		}
+	}
 	write("value", "{}")
 	shell := exec.CommandContext(t.Context(), "bash", "-c", script)
 	shell.Dir = work
@@ -98,7 +107,7 @@ func commands(t *testing.T, box *sandbox.Sandbox, script string) (calls int) {
 		}
 	}
 	for line := range strings.Lines(string(said)) {
-		if strings.HasPrefix(line, "bash: ") && wrong.MatchString(line) || strings.HasPrefix(line, "jq: ") && wrong.MatchString(line) {
+		if ours.MatchString(line) && wrong.MatchString(line) {
 			t.Error(line)
 		}
 	}
