@@ -26,11 +26,12 @@ RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && [ "$$(go env GOHOSTA
 # The simulation's runs have no goroutines of their own to race, and are many.
 SIMULATION := ./internal/test/simulation
 
-# -count=1, because end-to-end tests build the function, which the cache does not see.
+# -p 4, because the end-to-end tests mostly wait. -count=1, because they build
+# the function, which the cache does not see.
 test: ## Run all tests
 	@echo "race detector: $(if $(RACE),on (but for $(SIMULATION)),OFF: no C compiler)"
 	@go vet ./...
-	packages=$$(go list ./... | grep -v /simulation$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 $(RACE) $$packages
+	packages=$$(go list ./... | grep -v /simulation$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -p 4 $(RACE) $$packages
 	cd $(SIMULATION) && go test
 
 explore: ## Try every pair of faults, and walk at random for WALK (1m), from SEED if given

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	_ = flag.Set("test.parallel", "8") // the tests mostly wait, for pauses of the AWS SDK
+	_ = flag.Set("test.parallel", "16") // the tests mostly wait, for pauses of the AWS SDK
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)

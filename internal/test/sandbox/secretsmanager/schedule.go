@@ -96,15 +96,19 @@ func (s *Server) plan(sec *secret) {
 // runSchedules starts rotations when they are due, and forgets deleted secrets when
 // their time has come, until the service ends.
 func (s *Server) runSchedules() {
-	const look = 20 * time.Millisecond
-	for s.pause(look) {
+	const idle, look = time.Second, 20 * time.Millisecond
+	for wait := look; s.pause(wait); {
 		s.mu.Lock()
+		wait = idle // while nothing is planned
 		now := time.Now()
 		s.secrets = slices.DeleteFunc(s.secrets, func(sec *secret) bool {
 			return !sec.gone.IsZero() && now.After(sec.gone)
 		})
 		for _, sec := range s.secrets {
 			due := sec.rotation.next
+			if !due.IsZero() || !sec.gone.IsZero() {
+				wait = look
+			}
 			if due.IsZero() || now.Before(due) || len(sec.rotation.working) > 0 {
 				continue
 			}
