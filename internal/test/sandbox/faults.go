@@ -97,7 +97,8 @@ var Faults = []Fault{
 
 // faults are those that are on.
 type faults struct {
-	report func(text string) // never nil
+	report    func(text string) // never nil
+	switching sync.Mutex        // held while a fault is switched, and servers come and go
 
 	mu       sync.Mutex
 	on       map[string]*Fault
@@ -187,6 +188,8 @@ func (s *Sandbox) On(ctx context.Context, name string) (*Fault, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.faults.switching.Lock()
+	defer s.faults.switching.Unlock()
 	s.faults.mu.Lock()
 	_, already := s.faults.on[name]
 	if !f.Once {
@@ -210,6 +213,8 @@ func (s *Sandbox) Off(ctx context.Context, name string) (*Fault, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.faults.switching.Lock()
+	defer s.faults.switching.Unlock()
 	isOn := s.IsOn(name)
 	s.faults.off(name)
 	if f.switchOff != nil && isOn {

@@ -151,7 +151,7 @@ func Start(ctx context.Context, o Options) (_ *Sandbox, err error) {
 	s.tokenKey = cmp.Or(o.Env["SECRET_TOKEN_KEY"], "PANTHER_API_TOKEN")
 	s.standbyKey = cmp.Or(o.Env["SECRET_STANDBY_KEY"], s.tokenKey+"_STANDBY")
 	s.propagation, s.pantherAddress = o.Panther.PropagationDelay, atPanther.Addr().String()
-	s.faults = faults{on: map[string]*Fault{}, report: o.OnFault}
+	s.faults.on, s.faults.report = map[string]*Fault{}, o.OnFault
 	if o.OnFault == nil {
 		s.faults.report = func(string) {}
 	}
@@ -205,6 +205,8 @@ func (s *Sandbox) Close() error {
 	if s.Function != nil {
 		problems = append(problems, s.Function.Close())
 	}
+	s.faults.switching.Lock()
+	defer s.faults.switching.Unlock()
 	for _, server := range s.servers {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		if err := server.Shutdown(ctx); err != nil {

@@ -44,8 +44,12 @@ if [ "${args[0]} ${args[1]}" = "logs tail" ]; then
   done
   args=("${tail[@]}")
 fi
-"$REAL_AWS" "${args[@]}" 2>"$WORK/stderr"
+"$REAL_AWS" "${args[@]}" >"$WORK/stdout" 2>"$WORK/stderr"
 code=$?
+cat "$WORK/stdout"
+if [ "${args[1]}" = list-secrets ] && [ ! -s "$WORK/stdout" ]; then
+  echo "lists no secret of the function: a false all-clear" >>"$WORK/stderr"
+fi
 printf 'aws %s\n  %s\n' "${said[0]}" "$(tr '\n' ' ' <"$WORK/stderr")" >>"$WORK/calls"
 cat "$WORK/stderr" >&2
 exit $code
@@ -54,7 +58,7 @@ exit $code
 // wrong is what a command line says that has rotted: the CLI or the shell does
 // not accept it, or the service does not know a parameter.
 var wrong = regexp.MustCompile(`(?i)usage:|Missing required parameter|Unknown parameter|Invalid type for|Unknown options|invalid choice|arguments are required` +
-	`|Error parsing parameter|SerializationException|does not have|syntax error|command not found|unbound variable|jq: error|compile error` +
+	`|Error parsing parameter|SerializationException|does not have|false all-clear|syntax error|command not found|unbound variable|jq: error|compile error` +
 	`|unknown (flag|shorthand flag|command)|InvalidParameterException.*pattern`)
 
 // ours are lines of the other programs that a script runs.
