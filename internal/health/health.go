@@ -24,7 +24,7 @@ type Problem struct {
 	What, Next string
 }
 
-// Expirer tells when tokens expire.
+// Expirer says when tokens expire.
 type Expirer interface {
 	// Expiry returns when the token expires. It reports false if the token
 	// does not expire, or if Panther does not tell.
@@ -105,7 +105,7 @@ func (c Checker) Check(ctx context.Context, secretID string) (problems []Problem
 			return problems, fmt.Errorf("%w. Try: aws secretsmanager describe-secret --secret-id %s", err, secretID)
 		}
 	}
-	return problems, nil // the next check tells
+	return problems, nil // the next check says
 }
 
 // check is one look at one secret.

@@ -7,7 +7,7 @@ import (
 	"panther-token-rotation/internal/rotation"
 )
 
-// TestAYoungActiveTokenStaysBesideAnAdoptedOne is a value that somebody put,
+// TestAYoungActiveTokenStaysBesideAnAdoptedOne is a value that a person put,
 // with a standby that is dead.
 func TestAYoungActiveTokenStaysBesideAnAdoptedOne(t *testing.T) {
 	inPair(t, func(t *testing.T, a *account) {
@@ -22,7 +22,7 @@ func TestAYoungActiveTokenStaysBesideAnAdoptedOne(t *testing.T) {
 	})
 }
 
-// TestAnOlderCredentialNeverBecomesTheStandby: somebody replaced it.
+// TestAnOlderCredentialNeverBecomesTheStandby: a person replaced it.
 func TestAnOlderCredentialNeverBecomesTheStandby(t *testing.T) {
 	inPair(t, func(t *testing.T, a *account) {
 		a.mustRotate("new")

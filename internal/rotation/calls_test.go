@@ -114,7 +114,7 @@ func TestALongRetryAfterEndsTheStep(t *testing.T) {
 }
 
 // TestTheRemovalOfAWSPENDINGIsSeenByTheLabel is a removal that fails after
-// somebody put a value during createSecret.
+// a person put a value during createSecret.
 func TestTheRemovalOfAWSPENDINGIsSeenByTheLabel(t *testing.T) {
 	for name, tc := range map[string]struct {
 		off, blind bool

@@ -134,7 +134,7 @@ func (inv *invocation) tellStandbyDead() {
 }
 
 // lineage is the versions of a secret, with the tokens that they hold. It
-// tells the age of tokens.
+// shows the age of tokens.
 type lineage struct {
 	versions []lineageVersion
 	// partial: a version could not be read. It counts as holding nothing.
@@ -214,7 +214,7 @@ func (o origin) compare(p origin) int {
 
 // made returns the origin of a token: the date of the oldest version that
 // holds it. The new token of a successor version was made by a rotation,
-// however late it was stored, and its id tells which.
+// however late it was stored, and its id shows which.
 func (l lineage) made(token secret.Text) (oldest origin, ok bool) {
 	successor := slices.ContainsFunc(l.versions, func(v lineageVersion) bool { return v.isSuccessorWith(token) })
 	for _, v := range l.versions {
@@ -237,7 +237,7 @@ func (v lineageVersion) isSuccessorWith(token secret.Text) bool {
 // version: right after the version whose token it replaced. Where another invocation filled the
 // version that it was made for, right after that one: both tokens come from the
 // same call, and the later one must be found. Are these versions gone, nothing
-// tells.
+// says.
 func (l lineage) madeBy(successor lineageVersion, token secret.Text) (origin, bool) {
 	if !successor.isSuccessorWith(token) {
 		return origin{}, false

@@ -41,7 +41,7 @@ func TestAfterALostAnswer(t *testing.T) {
 				return nil
 			}
 		}},
-		"somebody puts a token": {answers: []any{unclear}, kind: rotation.OutcomeUnknown, change: func(a *account) {
+		"a person puts a token": {answers: []any{unclear}, kind: rotation.OutcomeUnknown, change: func(a *account) {
 			a.onRotate = func() { a.onRotate = nil; a.put("theirs", token(3)) }
 		}},
 	} {
@@ -63,7 +63,7 @@ func TestAfterALostAnswer(t *testing.T) {
 }
 
 // TestASecondInvocationsYoungTokenIsLeftToTestSecret is a second createSecret
-// that stored its token first. Panther refuses a token of now, which says
+// that stored its token first. Panther refuses a token of now, which reports
 // nothing.
 func TestASecondInvocationsYoungTokenIsLeftToTestSecret(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
@@ -109,7 +109,7 @@ func TestATokenThatWorksAgainStartsTheDoubtAnew(t *testing.T) {
 	})
 }
 
-// TestAPutDuringTheCallIsNoLoss: Panther refuses the token because somebody
+// TestAPutDuringTheCallIsNoLoss: Panther refuses the token because a person
 // replaced it.
 func TestAPutDuringTheCallIsNoLoss(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
@@ -156,7 +156,7 @@ func TestAFinishedVersionThatTellsNothing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		value string
 		reads int // of AWSCURRENT that succeed
-		tells string
+		says  string
 	}{
 		"it has no token":           {"{}", 100, "its token does not work"},
 		"AWSCURRENT cannot be read": {token(3), 2, "cannot read"},
@@ -175,7 +175,7 @@ func TestAFinishedVersionThatTellsNothing(t *testing.T) {
 					}
 					return nil
 				}
-				a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, tc.tells)
+				a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, tc.says)
 			})
 		})
 	}

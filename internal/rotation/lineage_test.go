@@ -39,7 +39,7 @@ func inEachForm(t *testing.T, test func(t *testing.T, a *account, f form)) {
 
 func later() { time.Sleep(24 * time.Hour) }
 
-// TestAStaleSaveIsHealed is about somebody who reads the value, lets a rotation
+// TestAStaleSaveIsHealed is about a person who reads the value, lets a rotation
 // pass and then saves the value with another key changed. AWSCURRENT then holds
 // a token that was replaced. One rotation heals it and keeps the edit.
 func TestAStaleSaveIsHealed(t *testing.T) {
@@ -157,7 +157,7 @@ func TestADescendantOfAReplacedCredentialStaysAway(t *testing.T) {
 }
 
 // TestTheVersionThatASuccessorNamesDecides is the same where a purge took that
-// version away: then nothing tells the age of the token.
+// version away: then nothing shows the age of the token.
 func TestTheVersionThatASuccessorNamesDecides(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.issued = 3

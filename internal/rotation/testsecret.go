@@ -162,7 +162,7 @@ func (inv *invocation) giveUpTesting(ctx context.Context, pending Version, value
 }
 
 // replacedToken returns the one token of AWSCURRENT that the version does not
-// hold. If there is none, or two, AWSCURRENT tells nothing.
+// hold. If there is none, or two, AWSCURRENT says nothing.
 func replacedToken(current []secret.Text, value secret.Value) (replaced secret.Text, ok bool) {
 	for _, token := range current {
 		if value.Holds(token) {

@@ -97,7 +97,7 @@ func TestAdoption(t *testing.T) {
 		other  string // the value of the other version
 		living []int
 		want   string // empty: nothing is adopted
-		tells  bool   // that the standby is dead
+		says   bool   // that the standby is dead
 	}{
 		"the new one of a rotation that was cancelled": {pair(5, 1, "other"), []int{1, 5}, pair(5, 1, "x"), false},
 		"from a version with one token":                {single(5, "other"), []int{1, 5}, pair(5, 1, "x"), false},
@@ -105,7 +105,7 @@ func TestAdoption(t *testing.T) {
 		"the active one and the other one are dead":    {pair(5, 6, "other"), []int{5}, pair(5, 1, "x"), true},
 		"its second token is the one that lives":       {pair(5, 6, "other"), []int{1, 6}, pair(6, 1, "x"), false},
 		"never the active one":                         {single(1, "other"), []int{1}, "", false},
-		"never beside the refused one":                 {pair(5, 2, "other"), []int{1, 5}, "", false},
+		"never next to the refused one":                {pair(5, 2, "other"), []int{1, 5}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inPair(t, func(t *testing.T, a *account) {
@@ -121,7 +121,7 @@ func TestAdoption(t *testing.T) {
 				}
 				a.mustRun(rotation.CreateSecret)
 				a.mustHaveValue("new", tc.want)
-				if a.wasMeasured(rotation.StandbyDead) != tc.tells {
+				if a.wasMeasured(rotation.StandbyDead) != tc.says {
 					t.Error("whether the standby is dead was not told right")
 				}
 			})
@@ -321,7 +321,7 @@ func TestARollbackByLabelIsHealed(t *testing.T) {
 	})
 }
 
-// TestTheActiveTokenOfNowTells is a value with a dead active token that somebody
+// TestTheActiveTokenOfNowTells is a value with a dead active token that a person
 // puts while the standby is found refused. That the active token of before works
 // says nothing of readers then.
 func TestTheActiveTokenOfNowTells(t *testing.T) {

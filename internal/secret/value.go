@@ -142,7 +142,7 @@ type members map[string][2]int
 
 const byteOrderMark = "\ufeff"
 
-// findMembers walks the object's own keys with encoding/json, which tells
+// findMembers walks the object's own keys with encoding/json, which reports
 // where each value ends, so that escaped keys and odd spacing are understood
 // as every other JSON reader understands them.
 func findMembers(s string, keys Keys) (members, error) {

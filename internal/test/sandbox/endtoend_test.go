@@ -54,7 +54,7 @@ type account struct {
 	log     []string
 	events  []manager.Event
 	calls   []manager.Call
-	secrets []string // what must not be in the log, beside tokens of Panther
+	secrets []string // what must not be in the log, next to tokens of Panther
 }
 
 const (

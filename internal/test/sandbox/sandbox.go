@@ -35,7 +35,7 @@ type Options struct {
 	// Timeout is the function's, for one step: 4 minutes by default, as deployed.
 	Timeout time.Duration
 
-	// Env holds settings of the function beside those that Start makes
+	// Env holds settings of the function next to those that Start makes
 	// (PANTHER_API_URL and AWS_ENDPOINT_URL_SECRETS_MANAGER), which it overrides.
 	Env map[string]string
 

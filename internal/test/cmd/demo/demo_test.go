@@ -21,7 +21,7 @@ import (
 	"panther-token-rotation/internal/test/sandbox"
 )
 
-var update = flag.Bool("update", false, "write the transcripts in testdata anew")
+var update = flag.Bool("update", false, "write the transcripts in testdata again")
 
 func noVariables(string) string { return "" }
 

@@ -17,7 +17,7 @@ import (
 	"panther-token-rotation/internal/test/sandbox/secretsmanager"
 )
 
-// story tells what happens in a rotation while it happens, and remembers what is
+// story says what happens in a rotation while it happens, and remembers what is
 // needed afterwards. The stand-ins tell it, each from goroutines of its own, and
 // wait until it has printed: so the lines are in the order of the calls.
 type story struct {
@@ -60,7 +60,7 @@ var stepPurpose = map[string]string{
 	"finishSecret": "makes the new version the current one",
 }
 
-// happened tells of an event of the rotation.
+// happened reports an event of the rotation.
 func (s *story) happened(e secretsmanager.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// secretsManagerCalled tells of a call that the function made.
+// secretsManagerCalled reports a call that the function made.
 func (s *story) secretsManagerCalled(c secretsmanager.Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,7 +158,7 @@ func (s *story) meaning(c secretsmanager.Call) string {
 	return ""
 }
 
-// pantherCalled tells of a call to Panther that the function made. Refusals of a
+// pantherCalled reports a call to Panther that the function made. Refusals of a
 // token that is still too young are told together, once they end.
 func (s *story) pantherCalled(c panther.Call) {
 	s.mu.Lock()

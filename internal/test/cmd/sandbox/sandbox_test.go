@@ -22,7 +22,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-var update = flag.Bool("update", false, "write testdata/transcript.txt anew")
+var update = flag.Bool("update", false, "write testdata/transcript.txt again")
 
 func noVariables(string) string { return "" }
 

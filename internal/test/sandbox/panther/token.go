@@ -77,7 +77,7 @@ func (a *API) NewToken(name string) string {
 }
 
 // SetExpiry sets when a token expires, as an administrator does who makes it.
-// The stand-in tells the date, and does not end the token then.
+// The stand-in says the date, and does not end the token then.
 func (a *API) SetExpiry(value string, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -165,7 +165,7 @@ func (a *API) Revoke(value string) {
 	}
 }
 
-// Status tells what the API would make of a value now.
+// Status says what the API would make of a value now.
 func (a *API) Status(value string) Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()

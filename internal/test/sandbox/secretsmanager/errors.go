@@ -7,7 +7,7 @@ import (
 )
 
 // apiError is an answer of Secrets Manager that is an error: the type that SDKs
-// tell apart, the message, the HTTP status.
+// distinguish, the message, the HTTP status.
 type apiError struct {
 	kind    string
 	message string

@@ -98,7 +98,7 @@ func (s *Server) begin(sec *secret, id string, val *value) {
 	sec.label(v, labelPending)
 }
 
-// start has a rotation work beside the requests, and tells how it ended. The lock
+// start has a rotation work next to the requests, and says how it ended. The lock
 // is held.
 func (s *Server) start(sec *secret, id string, work func(sec *secret, id string) (end string, err error)) {
 	if s.life.Err() != nil {

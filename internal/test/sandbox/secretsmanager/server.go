@@ -26,7 +26,7 @@ type Options struct {
 	// Region and AccountID go into ARNs: eu-west-1 and 123456789012 by default.
 	Region, AccountID string
 
-	// Invoke runs rotation functions, and HasFunction tells which there are. If
+	// Invoke runs rotation functions, and HasFunction shows which there are. If
 	// either is nil, there is none. HasFunction must not call the Server.
 	Invoke      Invoke
 	HasFunction func(functionARN string) bool
@@ -39,7 +39,7 @@ type Options struct {
 	// RotationAttempts is how often a rotation is run in all when a step fails,
 	// and RetryPause the real time between: 3 times and 2 s by default. AWS says
 	// only that it retries "multiple times", so the defaults are a guess: the
-	// fewest that are more than one retry, soon enough for somebody who watches.
+	// fewest that are more than one retry, soon enough for a person who watches.
 	// After the last, the rotation is stuck until RotateSecret or the schedule
 	// runs it again.
 	RotationAttempts int
@@ -54,7 +54,7 @@ type Options struct {
 	// ThrottlingException. 0 means none.
 	ThrottleEvery int
 
-	// OnCall is told of each request when it is done, OnEvent of what happens in
+	// OnCall is called for each request when it is done, OnEvent of what happens in
 	// rotations. Neither is told a value. They may be called from several
 	// goroutines at once.
 	OnCall  func(Call)
