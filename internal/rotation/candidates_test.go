@@ -233,7 +233,7 @@ func TestTheActiveTokenNeverBecomesBoth(t *testing.T) {
 	})
 }
 
-func TestBothTokensDeadIsTold(t *testing.T) {
+func TestBothTokensDeadIsReported(t *testing.T) {
 	inPair(t, func(t *testing.T, a *account) {
 		a.refuses()
 		a.mustFail(rotation.CreateSecret, rotation.TokenRefused, "both tokens")

@@ -65,7 +65,7 @@ func TestEveryStepChecksWhatAWSAsks(t *testing.T) {
 	}
 }
 
-func TestAnEventOfSomebodyElseIsRefused(t *testing.T) {
+func TestAnEventFromElsewhereIsRefused(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.mustFail("rotateEverything", rotation.BadEvent, "Step")
 		if len(a.calls) > 0 {

@@ -243,8 +243,8 @@ func TestAVersionThatIsFinishedMeanwhileIsDone(t *testing.T) {
 	})
 }
 
-// TestWhatSomebodyPutMeanwhile is a value that is put while Panther answers.
-func TestWhatSomebodyPutMeanwhile(t *testing.T) {
+// TestWhatWasPutMeanwhile is a value that is put while Panther answers.
+func TestWhatWasPutMeanwhile(t *testing.T) {
 	for name, tc := range map[string]struct {
 		value, call string
 		err         error

@@ -83,7 +83,7 @@ func TestASecondInvocationsYoungTokenIsLeftToTestSecret(t *testing.T) {
 	})
 }
 
-func TestOfSeveralFailuresTheLastAnswerIsTold(t *testing.T) {
+func TestOfSeveralFailuresTheLastAnswerIsReported(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.issued = 3
 		a.fail = func(call string) error {
@@ -99,8 +99,8 @@ func TestOfSeveralFailuresTheLastAnswerIsTold(t *testing.T) {
 	})
 }
 
-// TestATokenThatWorksAgainStartsTheDoubtAnew is one refusal between lost answers.
-func TestATokenThatWorksAgainStartsTheDoubtAnew(t *testing.T) {
+// TestATokenThatWorksAgainRestartsTheDoubt is one refusal between lost answers.
+func TestATokenThatWorksAgainRestartsTheDoubt(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.answers = []any{unclear, context.DeadlineExceeded, token(3)}
 		a.checks = []error{refused, nil, refused}
@@ -151,8 +151,8 @@ func TestALostAnswerAfterAnotherInvocationFinished(t *testing.T) {
 	}
 }
 
-// TestAFinishedVersionThatTellsNothing is never taken for one whose token works.
-func TestAFinishedVersionThatTellsNothing(t *testing.T) {
+// TestAFinishedVersionThatSaysNothing is never taken for one whose token works.
+func TestAFinishedVersionThatSaysNothing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		value string
 		reads int // of AWSCURRENT that succeed

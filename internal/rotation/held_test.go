@@ -318,7 +318,7 @@ func TestASuccessorThatIsThereIsStored(t *testing.T) {
 	}
 }
 
-func TestAHeldTokenGoesBesideAVersionOlderThanAWSCURRENT(t *testing.T) {
+func TestAHeldTokenStaysOutOfAVersionOlderThanAWSCURRENT(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.notStored()
 		a.add("edit", token(1)+"\n")

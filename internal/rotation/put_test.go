@@ -264,9 +264,9 @@ func TestStoringIsProvedBeforeEachCall(t *testing.T) {
 	})
 }
 
-// TestATokenThatSomebodyReplacedIsNotRotated is an operator who puts a token
+// TestATokenThatAnOperatorReplacedIsNotRotated is an operator who puts a token
 // while the function waits for Panther.
-func TestATokenThatSomebodyReplacedIsNotRotated(t *testing.T) {
+func TestATokenThatAnOperatorReplacedIsNotRotated(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.answers = []any{throttled, token(2)}
 		a.onRotate = func() { a.onRotate = nil; a.put("theirs", token(3)) }
@@ -359,9 +359,9 @@ func TestALabelMovedToAVersionWithoutLabelsIsNoPut(t *testing.T) {
 	})
 }
 
-// TestAValuePutBesideASecondCreateSecretStays is a createSecret next to this one
+// TestAValuePutDuringASecondCreateSecretStays is a createSecret next to this one
 // that fills the version after a person put a value, and ends before it looks.
-func TestAValuePutBesideASecondCreateSecretStays(t *testing.T) {
+func TestAValuePutDuringASecondCreateSecretStays(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answer error
 		kind   rotation.Kind

@@ -151,7 +151,7 @@ func TestATokenHeldForOneSecretIsNotStoredInAnother(t *testing.T) {
 	})
 }
 
-func TestATokenIsNotStoredOverOneThatSomebodyPut(t *testing.T) {
+func TestATokenIsNotStoredOverOneThatWasPut(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.answers = []any{token(2)}
 		a.failing("Put new AWSPENDING", errDown)
@@ -202,7 +202,7 @@ func TestAWriteThatOnlySeemedToFailIsNoSecondToken(t *testing.T) {
 	})
 }
 
-func TestTheTokenOfASecondInvocationIsKeptBeside(t *testing.T) {
+func TestTheTokenOfASecondInvocationIsKept(t *testing.T) {
 	for name, alive := range map[string]bool{"the stored one lives": true, "the stored one is dead": false} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {

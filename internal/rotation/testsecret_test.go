@@ -50,7 +50,7 @@ func TestTestSecretReadsAgainWhereReadsLag(t *testing.T) {
 	})
 }
 
-func TestTestSecretTellsWhyATokenDoesNotWork(t *testing.T) {
+func TestTestSecretReportsWhyATokenDoesNotWork(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change  func(a *account)
 		kind    rotation.Kind
@@ -142,7 +142,7 @@ func TestFinishSecretFollowsALabelThatMoved(t *testing.T) {
 	})
 }
 
-func TestFinishSecretYieldsToATokenThatSomebodyPut(t *testing.T) {
+func TestFinishSecretYieldsToATokenThatWasPut(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.versions["new"].value = token(2)
 		a.fail = func(call string) error {

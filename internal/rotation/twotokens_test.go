@@ -216,9 +216,9 @@ func TestTestSecretAsksGentlyWithTwoTokens(t *testing.T) {
 	})
 }
 
-// TestTheTokenThatWasReplacedTells is testSecret giving up: that the other
+// TestTheTokenThatWasReplacedDecides is testSecret giving up: that the other
 // active token works says nothing.
-func TestTheTokenThatWasReplacedTells(t *testing.T) {
+func TestTheTokenThatWasReplacedDecides(t *testing.T) {
 	for name, tc := range map[string]struct {
 		living  []int
 		current string
@@ -278,9 +278,9 @@ func TestASlowTokenIsNotReplacedByHand(t *testing.T) {
 	})
 }
 
-// TestAStandbyThatSomebodyAddsMeanwhile changes the form of the secret during a
+// TestAStandbyThatIsAddedMeanwhile changes the form of the secret during a
 // rotation of its only token.
-func TestAStandbyThatSomebodyAddsMeanwhile(t *testing.T) {
+func TestAStandbyThatIsAddedMeanwhile(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.versions["old"].value, a.issued = single(1, "x"), 3
 		a.living[token(2)] = true
@@ -292,8 +292,8 @@ func TestAStandbyThatSomebodyAddsMeanwhile(t *testing.T) {
 	})
 }
 
-// TestAStandbyThatSomebodyReplacesMeanwhile keeps their pair.
-func TestAStandbyThatSomebodyReplacesMeanwhile(t *testing.T) {
+// TestAStandbyThatIsReplacedMeanwhile keeps their pair.
+func TestAStandbyThatIsReplacedMeanwhile(t *testing.T) {
 	inPair(t, func(t *testing.T, a *account) {
 		a.living[token(6)] = true
 		a.onRotate = func() { a.onRotate = nil; a.put("replaced", pair(1, 6, "x")) }
@@ -321,10 +321,10 @@ func TestARollbackByLabelIsHealed(t *testing.T) {
 	})
 }
 
-// TestTheActiveTokenOfNowTells is a value with a dead active token that a person
+// TestTheActiveTokenOfNowDecides is a value with a dead active token that a person
 // puts while the standby is found refused. That the active token of before works
 // says nothing of readers then.
-func TestTheActiveTokenOfNowTells(t *testing.T) {
+func TestTheActiveTokenOfNowDecides(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answers []any
 		after   time.Duration

@@ -165,7 +165,7 @@ func TestTheTokenOfACancelledRotationIsFoundAgain(t *testing.T) {
 	}
 }
 
-func TestLostAnswerIsToldAndNotRepeated(t *testing.T) {
+func TestLostAnswerIsReportedAndNotRepeated(t *testing.T) {
 	t.Parallel()
 	var struck atomic.Bool
 	a := openAccount(t, sandbox.Options{

@@ -178,7 +178,7 @@ func testEachCheckCanFail(t *testing.T, f form) {
 	}
 }
 
-func TestFailedRotationIsToldAndFails(t *testing.T) {
+func TestFailedRotationIsReportedAndFails(t *testing.T) {
 	leavesNothing(t)
 	options := sandbox.Options{Binary: functionBinary, Timeout: 10 * time.Second}
 	options.SecretsManager.RetryPause = time.Millisecond

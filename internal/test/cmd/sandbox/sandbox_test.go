@@ -184,7 +184,7 @@ func carryOut(t *testing.T, client *secretsmanager.Client, command []string) err
 	return err
 }
 
-func TestInterruptIsNotToldAsAFailure(t *testing.T) {
+func TestInterruptIsNoFailure(t *testing.T) {
 	stdout, end := start(t, "-propagation", "1m")
 	commands, getenv := pasted(t, stdout.String())
 	client := newClient(getenv)

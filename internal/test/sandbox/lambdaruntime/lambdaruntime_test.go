@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestInvocationCarriesWhatLambdaTells(t *testing.T) {
+func TestInvocationCarriesWhatLambdaSends(t *testing.T) {
 	fx := newFixture(t, func(o *Options) { o.Region, o.AccountID = "eu-west-1", "210987654321" })
 	first, second := fx.report(order{}), fx.report(order{})
 

@@ -220,7 +220,7 @@ func TestCloseEndsRequestsThatHang(t *testing.T) {
 	}
 }
 
-func TestCallsAreTold(t *testing.T) {
+func TestCallsAreReported(t *testing.T) {
 	t.Parallel()
 	a := openAccount(t, Options{})
 	wantError(t, a.put(id(2), "a value to keep", "AWSPENDING"), "", "")
