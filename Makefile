@@ -11,14 +11,28 @@ $(if $(filter arm64 amd64,$(ARCH)),,$(error ARCH is "$(ARCH)", but Lambda has ar
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The flags of the function, so that Go compiles each package once for all commands.
+FLAGS := -trimpath -buildvcs=false -tags lambda.norpc
+
+# The first time, Go compiles for a minute or two: -v shows each package.
+define compile
+	$(if $(wildcard build/$(1)),,@echo "Compiling, which takes a minute or two the first time:")
+	@CGO_ENABLED=0 go build $(if $(wildcard build/$(1)),,-v) $(FLAGS) -o build/$(1) $(2)
+endef
+
 demo: ## Rotate a token in the sandbox and show each step
-	@go build -o build/demo ./internal/test/cmd/demo && exec build/demo $(ARGS)
+	$(call compile,demo,./internal/test/cmd/demo)
+	@exec build/demo $(ARGS)
 
 sandbox: ## Keep the sandbox running, for the ordinary aws CLI; Ctrl-C ends it
-	@go build -o build/sandbox ./internal/test/cmd/sandbox && exec build/sandbox $(ARGS)
+	$(call compile,sandbox,./internal/test/cmd/sandbox)
+	@exec build/sandbox $(ARGS)
 
 drill: ## List the emergencies to rehearse, or play one: NAME=token-lost
-	@go build -o build/sandbox ./internal/test/cmd/sandbox && exec build/sandbox $(if $(NAME),-drill '$(NAME)',-drills) $(ARGS)
+	$(call compile,sandbox,./internal/test/cmd/sandbox)
+	@exec build/sandbox $(if $(NAME),-drill '$(NAME)',-drills) $(ARGS)
+
+comma := ,
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && [ "$$(go env GOHOSTARCH)" = "$$(go env GOARCH)" ] && echo -race)
@@ -29,8 +43,8 @@ SIMULATION := ./internal/test/simulation
 # -p 4, because the end-to-end tests mostly wait. -count=1, because they build
 # the function, which the cache does not see.
 test: ## Run all tests
-	@echo "race detector: $(if $(RACE),on (but for $(SIMULATION)),OFF: no C compiler)"
-	@go vet ./...
+	@echo "Race detector: $(if $(RACE),on$(comma) except for $(SIMULATION),OFF: no C compiler). The first time, Go compiles for some minutes:"
+	@go build -v ./... && go vet ./... $(if $(RACE),&& CGO_ENABLED=1 go build -v $(RACE) ./...)
 	packages=$$(go list ./... | grep -v /simulation$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -p 4 $(RACE) $$packages
 	cd $(SIMULATION) && go test
 
@@ -59,7 +73,7 @@ bench: ## Compare the function with baselines; fail if a target is missed
 
 BUILT = build
 build: ## Build build/bootstrap for ARCH (arm64 or amd64)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o '$(BUILT)/bootstrap' ./function
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build $(FLAGS) -ldflags '-s -w' -o '$(BUILT)/bootstrap' ./function
 
 # sam build runs this by way of deploy/sam, which sets ARCH.
 build-Function: BUILT = $(ARTIFACTS_DIR)
@@ -68,5 +82,5 @@ build-Function: build
 zip: build ## Build the zip for ARCH that Lambda takes, the same bytes each time
 	go run github.com/aws/aws-lambda-go/cmd/build-lambda-zip -o build/panther-token-rotation-$(ARCH).zip build/bootstrap
 
-clean: ## Remove what was built
-	rm -rf build .aws-sam
+clean: ## Remove what was built; with ALL=1, also the tools of make verify
+	rm -rf build .aws-sam $(if $(ALL),.tools)
