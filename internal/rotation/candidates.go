@@ -29,6 +29,7 @@ func (x *exchange) search(ctx context.Context) (nextToken, *AnswerError, error) 
 	}
 	made := x.made(versions, refused)
 	if x.isYoung(made) {
+		x.youth = x.PropagationTimeout - time.Since(made.at)
 		return nextToken{}, x.last, nil // it may only need time
 	}
 	if err := x.awaitOther(ctx); err != nil {

@@ -279,3 +279,21 @@ func TestThePagesOfManyVersionsAreNoHindrance(t *testing.T) {
 		a.mustHold("new", 2)
 	})
 }
+
+// TestADeadTokenIsReportedSoonAfterItsYouth: the pauses must not reach beyond
+// the time that a young token may need.
+func TestADeadTokenIsReportedSoonAfterItsYouth(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		for _, v := range a.versions {
+			v.created = time.Now()
+		}
+		a.living = map[string]bool{}
+		a.issued = 3
+		started := time.Now()
+		a.mustFail(rotation.CreateSecret, rotation.TokenRefused)
+		// The search for a younger token takes some five seconds more.
+		if took := time.Since(started) - propagationTimeout; took < 0 || took > 6*time.Second {
+			t.Errorf("it took %v longer than PropagationTimeout", took)
+		}
+	})
+}

@@ -66,6 +66,9 @@ type exchange struct {
 	// activeUnclear: Panther refuses the standby, and did not say whether the
 	// active token works.
 	activeUnclear bool
+	// youth is how long the refused token may still need to work; 0 if that is
+	// unknown or over.
+	youth time.Duration
 	// last is the last answer without a token; nil before the first call.
 	last *AnswerError
 }
@@ -83,6 +86,9 @@ func (inv *invocation) rotateToken(ctx context.Context, current currentVersion) 
 		}
 		x.last = answer
 		do = x.decide(do, answer.Answer)
+		if x.youth > 0 {
+			wait.next, x.youth = min(wait.next, x.youth), 0 // a dead token is reported soon after
+		}
 		switch {
 		case do == giveUp:
 			return nextToken{}, x.failed(EndpointMisconfigured, "cannot reach Panther's API at PANTHER_API_URL: "+answer.Summary, nil)

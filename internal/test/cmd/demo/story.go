@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -229,10 +230,13 @@ func (s *story) logged(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.logs = append(s.logs, line)
-	if _, after, found := strings.Cut(line, "Init Duration: "); found && strings.HasPrefix(line, "REPORT ") {
-		if took, err := time.ParseDuration(strings.ReplaceAll(strings.TrimSpace(after), " ", "")); err == nil {
-			s.coldStart = inShort(took)
+	var report struct {
+		Record struct {
+			Metrics struct{ InitDurationMs float64 }
 		}
+	}
+	if json.Unmarshal([]byte(line), &report) == nil && report.Record.Metrics.InitDurationMs > 0 {
+		s.coldStart = inShort(time.Duration(report.Record.Metrics.InitDurationMs * float64(time.Millisecond)))
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 // instructions are what to paste into another terminal. All commands work as
 // they stand, one by one or all at once, in any POSIX shell.
-func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) string {
+func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings, control string) string {
 	var text strings.Builder
 	about := func(format string, args ...any) { text.WriteString("\n" + fmt.Sprintf(format, args...) + "\n") }
 	paste := func(format string, args ...any) {
@@ -52,8 +52,15 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) str
 	create("acme/panther-scheduled", s.tokenKey)
 	rotate("acme/panther-scheduled", map[string]any{"ScheduleExpression": "rate(4 hours)"})
 
-	about("Stop that, but not in the middle of a rotation, which would leave its readers without a token:")
-	paste("aws secretsmanager cancel-rotate-secret --secret-id acme/panther-scheduled")
+	about("Read the log, and run the daily check:")
+	paste("aws logs tail %s --since 15m", box.Function.LogGroup())
+	paste("aws lambda invoke --function-name %s \\\n  --cli-binary-format raw-in-base64-out --payload '{\"Check\":\"secrets\"}' /dev/stdout", box.Function.ARN())
+
+	about("Rehearse an emergency. This lists the faults, which a number and Enter here switch as well:")
+	paste("curl http://%s/", control)
+
+	about("To stop the schedule, wait until no rotation is under way, because its readers would be left without a token:\n" +
+		"aws secretsmanager cancel-rotate-secret --secret-id acme/panther-scheduled")
 
 	about("For a clock of another speed and for awkward quirks: make sandbox ARGS=-h\n"+
 		"Panther is at %s\n"+

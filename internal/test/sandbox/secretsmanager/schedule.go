@@ -13,7 +13,7 @@ type schedule struct {
 	enabled     bool
 	functionARN string
 	rules       *rotationRules
-	last, next  time.Time // on the service's clock
+	last, next  time.Time
 	// working has the ids of the versions for which a rotation is under way: more
 	// than one when the function still works for a rotation that was abandoned.
 	working map[string]bool
@@ -86,10 +86,10 @@ func (c *schedule) shownRules() *rotationRules {
 }
 
 // plan sets the next rotation, counted from now.
-func (c *schedule) plan(now time.Time) {
-	c.next = time.Time{}
-	if interval := c.rules.interval(); c.enabled && interval > 0 {
-		c.next = now.Add(interval)
+func (s *Server) plan(sec *secret) {
+	sec.rotation.next = time.Time{}
+	if interval := sec.rotation.rules.interval(); sec.rotation.enabled && interval > 0 {
+		sec.rotation.next = time.Now().Add(s.period(interval))
 	}
 }
 
@@ -99,7 +99,7 @@ func (s *Server) runSchedules() {
 	const look = 20 * time.Millisecond
 	for s.pause(look) {
 		s.mu.Lock()
-		now := s.now()
+		now := time.Now()
 		s.secrets = slices.DeleteFunc(s.secrets, func(sec *secret) bool {
 			return !sec.gone.IsZero() && now.After(sec.gone)
 		})
@@ -108,8 +108,8 @@ func (s *Server) runSchedules() {
 			if due.IsZero() || now.Before(due) || len(sec.rotation.working) > 0 {
 				continue
 			}
-			sec.rotation.plan(now)
-			id := newVersionID()
+			s.plan(sec)
+			id := NewID()
 			if pending := sec.labelled(labelPending); pending != nil && pending.isUnfinished() {
 				id = pending.id // a rotation that failed is run again first
 			}

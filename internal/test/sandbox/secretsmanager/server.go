@@ -31,8 +31,9 @@ type Options struct {
 	Invoke      Invoke
 	HasFunction func(functionARN string) bool
 
-	// Speed is how many times as fast as real time the service's clock runs, on
-	// which schedules and dates are. 0 means 1.
+	// Speed is how many times as short as documented the service's long periods
+	// are: between rotations, and before a version or a secret is removed. All
+	// dates are true. 0 means 1.
 	Speed float64
 
 	// RotationAttempts is how often a rotation is run in all when a step fails,
@@ -107,7 +108,6 @@ type Fault struct {
 // Server is the service. It is an http.Handler.
 type Server struct {
 	options  Options
-	started  time.Time
 	requests atomic.Int64
 
 	mu      sync.Mutex // not held while the function, OnCall or OnEvent run
@@ -141,7 +141,7 @@ func New(o Options) *Server {
 	if o.HasFunction == nil || o.Invoke == nil {
 		o.HasFunction = func(string) bool { return false }
 	}
-	s := &Server{options: o, started: time.Now()}
+	s := &Server{options: o}
 	s.idle = sync.NewCond(&s.mu)
 	s.life, s.end = context.WithCancel(context.Background())
 	s.working.Go(s.runSchedules)
@@ -176,9 +176,9 @@ func (s *Server) AwaitIdle(ctx context.Context) error {
 	return nil
 }
 
-// now is the time on the service's clock.
-func (s *Server) now() time.Time {
-	return s.started.Add(time.Duration(float64(time.Since(s.started)) * s.options.Speed))
+// period is a documented period at the service's speed.
+func (s *Server) period(d time.Duration) time.Duration {
+	return time.Duration(float64(d) / s.options.Speed)
 }
 
 // unlockAndTell unlocks mu and has OnEvent know what happened meanwhile.

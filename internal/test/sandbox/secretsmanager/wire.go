@@ -115,7 +115,7 @@ func reply(w http.ResponseWriter, output any, failure *apiError) {
 		status = http.StatusInternalServerError
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.Header().Set("X-Amzn-RequestId", newVersionID())
+	w.Header().Set("X-Amzn-RequestId", NewID())
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
 }
