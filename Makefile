@@ -6,7 +6,7 @@ override ARCH := $(patsubst x86_64,amd64,$(ARCH))
 $(if $(filter arm64 amd64,$(ARCH)),,$(error ARCH is "$(ARCH)", but Lambda has arm64 and amd64))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test explore mutants fuzz verify bench build build-Function zip clean
+.PHONY: help demo sandbox test explore mutants fuzz verify bench build build-Function zip tool clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ build-Function: build
 
 zip: build ## Build the zip for ARCH that Lambda takes, the same bytes each time
 	go run github.com/aws/aws-lambda-go/cmd/build-lambda-zip -o build/panther-token-rotation-$(ARCH).zip build/bootstrap
+
+tool: ## Build build/panther-token, the operator's tool, for this machine
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o build/panther-token ./deploy/panther-token
 
 clean: ## Remove what was built
 	rm -rf build .aws-sam
