@@ -22,9 +22,9 @@ func (s *target) run(arguments, because string) step {
 func (s *target) rotateStep(because string) step { return s.run("rotate "+s.name, because) }
 
 // newTokenStep is for a token that is gone.
-func (s *target) newTokenStep(what, put string) step {
-	if s.function.seals() {
-		return s.run("restore "+s.name+" --identity key.txt", what+" The function seals new tokens, so the log may hold it. If not: panther-token "+put+".")
+func (s *target) newTokenStep(p *picture, what, put string) step {
+	if p.sealed {
+		return s.run("restore "+s.name+" --identity key.txt", what+" The log has a sealed value that was not stored. If it does not help: panther-token "+put+".")
 	}
 	return s.run(put, what+" Make an API token in the Panther console first.")
 }
@@ -80,7 +80,7 @@ func (s *target) nextInRotation(p *picture, failure *line) step {
 		}
 	}
 	switch {
-	case failure == nil && p.onlyPending() == nil && p.current.lives(0):
+	case failure == nil && len(p.pending.tokens) == 0 && !slices.ContainsFunc(p.current.tokens, func(t *token) bool { return t.answer != works }):
 		st := s.rotateStep("A rotation is under way or was interrupted. This follows it.")
 		st.optional = true
 		return st
@@ -109,9 +109,9 @@ func (s *target) nextForDead(p *picture) (step, bool) {
 	case isDead(0) && p.canAdopt():
 		return s.rotateStep("Panther refuses the active token. The rotation adopts a living one of another version."), true
 	case isDead(0):
-		return s.newTokenStep("Panther refuses the active token.", "put "+s.name), true
+		return s.newTokenStep(p, "Panther refuses the active token.", "put "+s.name), true
 	case isDead(1):
-		return s.newTokenStep("Panther refuses the standby. Readers are not affected.", "put "+s.name+" --standby"), true
+		return s.newTokenStep(p, "Panther refuses the standby. Readers are not affected.", "put "+s.name+" --standby"), true
 	}
 	return step{}, false
 }

@@ -65,6 +65,8 @@ type picture struct {
 	// pending is the version of a rotation that is not finished, or nil.
 	pending *versionView
 	tokens  []*token
+	// sealed: the log has a sealed value that no version holds.
+	sealed bool
 }
 
 const (

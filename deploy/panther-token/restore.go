@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -73,10 +74,12 @@ func readIdentities(path string) ([]age.Identity, error) {
 	return identities, nil
 }
 
+const sealedLines = `{ $.event = "value_sealed" }`
+
 // sealedInLog returns the sealed values of the secret, newest first.
 func (s *target) sealedInLog(ctx context.Context, since time.Time) ([]sealedBlock, error) {
 	s.progress("Searching "+s.function.logGroup+" …", "")
-	lines, err := s.readLog(ctx, since, `{ $.event = "value_sealed" }`)
+	lines, err := s.readLog(ctx, since, sealedLines)
 	if err != nil {
 		return nil, fmt.Errorf("cannot search the function's log: %w. Give the line with --sealed", err)
 	}
@@ -87,6 +90,15 @@ func (s *target) sealedInLog(ctx context.Context, since time.Time) ([]sealedBloc
 		}
 	}
 	return blocks, nil
+}
+
+// sealedIsUnstored reports whether the log may have a value that was sealed
+// since AWSCURRENT was made and that no version holds.
+func (s *target) sealedIsUnstored(ctx context.Context, p *picture) bool {
+	lines, err := s.readLog(ctx, p.current.Created, sealedLines)
+	return err != nil || slices.ContainsFunc(lines, func(l line) bool {
+		return !slices.ContainsFunc(p.versions, func(v *versionView) bool { return v.ID == l.Version && len(v.tokens) > 0 })
+	})
 }
 
 func sealedInFile(path string) ([]sealedBlock, error) {

@@ -133,6 +133,7 @@ func (t *tool) report(ctx context.Context, secretID string) (*report, error) {
 	for _, found := range problems {
 		r.Problems = append(r.Problems, problemReport{found.Kind, found.What})
 	}
+	p.sealed = s.function.seals() && p.current != nil && s.sealedIsUnstored(ctx, p)
 	step := s.next(p, problems, failure)
 	r.NextCommand, r.Because = step.command, step.because
 	r.Healthy = len(problems) == 0 && failure == nil && (step.command == "" || step.optional)
