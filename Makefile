@@ -6,7 +6,7 @@ override ARCH := $(patsubst x86_64,amd64,$(ARCH))
 $(if $(filter arm64 amd64,$(ARCH)),,$(error ARCH is "$(ARCH)", but Lambda has arm64 and amd64))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test explore mutants fuzz verify bench build build-Function zip tool clean
+.PHONY: help demo sandbox drill test explore mutants fuzz verify bench build build-Function zip tool clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ demo: ## Rotate a token in the sandbox and show each step
 
 sandbox: ## Keep the sandbox running, for the ordinary aws CLI; Ctrl-C ends it
 	@go build -o build/sandbox ./internal/test/cmd/sandbox && exec build/sandbox $(ARGS)
+
+drill: ## List the emergencies to rehearse, or play one: NAME=token-lost
+	@go build -o build/sandbox ./internal/test/cmd/sandbox && exec build/sandbox $(if $(NAME),-drill '$(NAME)',-drills) $(ARGS)
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && [ "$$(go env GOHOSTARCH)" = "$$(go env GOARCH)" ] && echo -race)

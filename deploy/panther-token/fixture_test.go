@@ -6,7 +6,9 @@ import (
 	"encoding/base64"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,7 +59,7 @@ type desk struct {
 
 	mu      sync.Mutex
 	written strings.Builder
-	onRead  func(operation string) *manager.Fault // of Secrets Manager
+	wrote   []manager.Call
 	onAsk   func(pantherapi.Request) *pantherapi.Fault
 }
 
@@ -84,11 +86,13 @@ func open(t *testing.T, tokens int, change ...func(*sandbox.Options)) *desk {
 			}
 			return d.onAsk(r)
 		}},
-		SecretsManager: manager.Options{RetryPause: 50 * time.Millisecond, RotationAttempts: 1, Fault: func(operation, _ string) *manager.Fault {
-			if d.onRead == nil {
-				return nil
+		SecretsManager: manager.Options{RetryPause: 50 * time.Millisecond, RotationAttempts: 1, OnCall: func(c manager.Call) {
+			isTools := strings.Contains(c.UserAgent, "app/tool")
+			if isTools && slices.Contains([]string{"PutSecretValue", "CreateSecret", "UpdateSecretVersionStage", "RotateSecret"}, c.Operation) {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				d.wrote = append(d.wrote, c)
 			}
-			return d.onRead(operation)
 		}},
 	}
 	for _, change := range change {
@@ -157,13 +161,29 @@ func (d *desk) run(typed string, args ...string) said {
 
 func (d *desk) runWith(ctx context.Context, typed string, env map[string]string, args ...string) said {
 	d.t.Helper()
+	return d.runFrom(ctx, strings.NewReader(typed), env, args...)
+}
+
+func (d *desk) runFrom(ctx context.Context, stdin io.Reader, env map[string]string, args ...string) said {
+	d.t.Helper()
+	typed := ""
+	if reader, ok := stdin.(*strings.Reader); ok {
+		content, _ := io.ReadAll(reader)
+		typed = string(content)
+		stdin = strings.NewReader(typed)
+	}
 	var stdout, stderr bytes.Buffer
 	code := run(ctx, machine{
-		stdin: strings.NewReader(typed), stdout: &stdout, stderr: &stderr,
+		stdin: stdin, stdout: &stdout, stderr: &stderr,
 		getenv:      func(name string) string { return env[name] },
 		interactive: strings.HasSuffix(typed, "y\n") || strings.HasSuffix(typed, "n\n"),
-		awsConfig:   func(context.Context, ...func(*config.LoadOptions) error) (aws.Config, error) { return d.aws(), nil },
-		pauses:      pauses{ask: 20 * time.Millisecond, poll: 50 * time.Millisecond, quiet: 2 * time.Second},
+		awsConfig: func(context.Context, ...func(*config.LoadOptions) error) (aws.Config, error) {
+			cfg := d.aws()
+			cfg.AppID = "tool"
+			cfg.ClientLogMode = aws.LogRequestWithBody | aws.LogResponseWithBody // which would show values
+			return cfg, nil
+		},
+		pauses: pauses{ask: 20 * time.Millisecond, poll: 50 * time.Millisecond, quiet: 2 * time.Second},
 	}, args)
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -40,7 +40,7 @@ const slowly = time.Hour
 // Faults are all that can be switched on.
 var Faults = []Fault{
 	{Name: "write-fails", Does: "Secrets Manager fails each write that stores a new token",
-		Watch: "put_failed in the log, then NotStored shortly before the timeout. The process holds the token",
+		Watch: "store_failed in the log, then NotStored shortly before the timeout. The process holds the token",
 		atStoring: func(*Sandbox) *secretsmanager.Fault {
 			return &secretsmanager.Fault{Code: "InternalServiceError", Message: "An error occurred on the server side."}
 		}},
@@ -71,7 +71,7 @@ var Faults = []Fault{
 			return err
 		}},
 	{Name: "slow-propagation", Does: "Panther refuses each new token for an hour",
-		Watch: "propagating in the log, then NotYetWorking after PROPAGATION_TIMEOUT",
+		Watch: "token_not_yet_working in the log, then NotYetWorking after PROPAGATION_TIMEOUT",
 		switchOn: func(_ context.Context, s *Sandbox) error {
 			s.Panther.SetPropagation(slowly)
 			return nil
@@ -81,7 +81,7 @@ var Faults = []Fault{
 			return nil
 		}},
 	{Name: "panther-unreachable", Does: "Panther's address refuses connections",
-		Watch:     "retries in the log, then PantherUnavailable. Nothing is rotated",
+		Watch:     "rotate_failed in the log, then PantherUnavailable. Nothing is rotated",
 		switchOn:  func(_ context.Context, s *Sandbox) error { return s.panther.Close() },
 		switchOff: func(_ context.Context, s *Sandbox) error { return s.reopenPanther() }},
 	{Name: "saved-by-hand", Does: "a person saves the secret again, with its old tokens, while the function stores a new one",
@@ -97,7 +97,8 @@ var Faults = []Fault{
 
 // faults are those that are on.
 type faults struct {
-	report func(text string) // never nil
+	report    func(text string) // never nil
+	switching sync.Mutex        // held while a fault is switched, and servers come and go
 
 	mu       sync.Mutex
 	on       map[string]*Fault
@@ -187,6 +188,8 @@ func (s *Sandbox) On(ctx context.Context, name string) (*Fault, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.faults.switching.Lock()
+	defer s.faults.switching.Unlock()
 	s.faults.mu.Lock()
 	_, already := s.faults.on[name]
 	if !f.Once {
@@ -210,6 +213,8 @@ func (s *Sandbox) Off(ctx context.Context, name string) (*Fault, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.faults.switching.Lock()
+	defer s.faults.switching.Unlock()
 	isOn := s.IsOn(name)
 	s.faults.off(name)
 	if f.switchOff != nil && isOn {

@@ -138,6 +138,22 @@ func Start(ctx context.Context, o Options) (_ *Sandbox, err error) {
 		return nil, err
 	}
 
+	history := s.observe(&o)
+	s.pantherAddress = atPanther.Addr().String()
+	o.SecretsManager.HasFunction = func(arn string) bool { return arn == s.Function.ARN() }
+	o.SecretsManager.Invoke = func(ctx context.Context, _ string, event []byte) error {
+		_, err := s.Function.Invoke(ctx, event)
+		return err
+	}
+	s.SecretsManager = secretsmanager.New(o.SecretsManager)
+	s.Panther = panther.New(o.Panther)
+	s.serve(atSecretsManager, s.aws(history))
+	s.panther = s.serve(atPanther, s.Panther)
+	return s, nil
+}
+
+// observe has the stand-ins report to the log, to CloudTrail and to the faults.
+func (s *Sandbox) observe(o *Options) *trail {
 	s.Logs = cloudwatchlogs.New(s.Function.LogGroup(), s.Region, o.SecretsManager.AccountID)
 	history := &trail{region: s.Region, account: o.SecretsManager.AccountID}
 	onEvent := o.SecretsManager.OnEvent
@@ -150,24 +166,14 @@ func Start(ctx context.Context, o Options) (_ *Sandbox, err error) {
 
 	s.tokenKey = cmp.Or(o.Env["SECRET_TOKEN_KEY"], "PANTHER_API_TOKEN")
 	s.standbyKey = cmp.Or(o.Env["SECRET_STANDBY_KEY"], s.tokenKey+"_STANDBY")
-	s.propagation, s.pantherAddress = o.Panther.PropagationDelay, atPanther.Addr().String()
-	s.faults = faults{on: map[string]*Fault{}, report: o.OnFault}
+	s.propagation = o.Panther.PropagationDelay
+	s.faults.on, s.faults.report = map[string]*Fault{}, o.OnFault
 	if o.OnFault == nil {
 		s.faults.report = func(string) {}
 	}
-	s.hook(&o)
-
 	o.SecretsManager.Region = s.Region
-	o.SecretsManager.HasFunction = func(arn string) bool { return arn == s.Function.ARN() }
-	o.SecretsManager.Invoke = func(ctx context.Context, _ string, event []byte) error {
-		_, err := s.Function.Invoke(ctx, event)
-		return err
-	}
-	s.SecretsManager = secretsmanager.New(o.SecretsManager)
-	s.Panther = panther.New(o.Panther)
-	s.serve(atSecretsManager, s.aws(history))
-	s.panther = s.serve(atPanther, s.Panther)
-	return s, nil
+	s.hook(o)
+	return history
 }
 
 // aws sends each request to the service that it is for.
@@ -205,6 +211,8 @@ func (s *Sandbox) Close() error {
 	if s.Function != nil {
 		problems = append(problems, s.Function.Close())
 	}
+	s.faults.switching.Lock()
+	defer s.faults.switching.Unlock()
 	for _, server := range s.servers {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		if err := server.Shutdown(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"panther-token-rotation/internal/recoverylog"
+	"panther-token-rotation/internal/test/sandbox/drill"
 )
 
 // check returns all that is wrong with the flags, so that one run shows it.
@@ -42,6 +43,10 @@ func (s *settings) check(arguments []string) error {
 	if recipient := s.Env["RECOVERY_RECIPIENT"]; recipient != "" {
 		_, err := recoverylog.ParseRecipient(recipient)
 		must(err == nil, "-recovery-recipient: %v", err)
+	}
+	if s.drill != "" {
+		_, err := drill.Named(s.drill)
+		must(err == nil, "-drill: %v", err)
 	}
 	return errors.Join(problems...)
 }

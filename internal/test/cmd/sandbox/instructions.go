@@ -35,9 +35,7 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings, con
 	text.WriteString(term.Bold("The sandbox is up.") + " Paste the indented lines into another terminal. Ctrl-C here ends it.\n")
 
 	about("Have the aws CLI talk to the sandbox. It takes any credentials:")
-	paste("unset AWS_PROFILE")
-	paste("export AWS_ENDPOINT_URL=%s AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s", box.SecretsManagerURL, box.Region)
-	paste("export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_SESSION_TOKEN= AWS_PAGER=")
+	paste("%s", strings.Join(environment(box), "\n"))
 
 	about("Make a secret with two tokens of the sandbox's Panther, and rotate it now. Readers use the first:")
 	create("acme/panther", s.tokenKey, s.standbyKey)
@@ -66,6 +64,15 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings, con
 		"Panther is at %s\n"+
 		"Here follows what the function logs, and between it how rotations go:", box.PantherURL)
 	return text.String() + "\n"
+}
+
+// environment are the lines that have the aws CLI talk to the sandbox.
+func environment(box *sandbox.Sandbox) []string {
+	return []string{
+		"unset AWS_PROFILE",
+		fmt.Sprintf("export AWS_ENDPOINT_URL=%s AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s", box.SecretsManagerURL, box.Region),
+		"export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_SESSION_TOKEN= AWS_PAGER=",
+	}
 }
 
 // quoted writes v in JSON, as one word of a shell command.

@@ -41,6 +41,8 @@ func main() {
 type settings struct {
 	sandbox.Options
 	tokenKey, standbyKey string
+	drill                string // its name; empty for none
+	drills               bool   // list them
 }
 
 // run does what the command line asks for until ctx ends, and returns the exit
@@ -52,6 +54,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 		return 0
 	case err != nil:
 		return 2
+	case s.drills:
+		listDrills(stdout)
+		return 0
 	}
 	term := terminal.New(stdout, getenv)
 	if err := serve(ctx, term, s); err != nil && ctx.Err() == nil {
@@ -95,6 +100,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 		"The `key` of the token in a JSON secret.\nThe function's setting SECRET_TOKEN_KEY.")
 	flags.StringVar(&s.standbyKey, "standby-key", "",
 		"The `key` of the standby token; empty means that of the token followed by _STANDBY.\nThe function's setting SECRET_STANDBY_KEY.")
+	flags.StringVar(&s.drill, "drill", "", "Play the emergency of this `name`; make drill lists them.")
+	flags.BoolVar(&s.drills, "drills", false, "List the emergencies to rehearse.")
 	s.Quirks(flags)
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -115,6 +122,11 @@ func serve(ctx context.Context, term *terminal.Terminal, s settings) error {
 	s.Log = j.logged
 	s.SecretsManager.OnEvent = j.happened
 	s.OnFault = func(text string) { j.print(term.Bold(text) + "\n") }
+	d, dir, err := prepareDrill(&s)
+	defer os.RemoveAll(dir) // nothing, if there is no drill
+	if err != nil {
+		return err
+	}
 	term.Live("Building the function …")
 	box, err := sandbox.Start(ctx, s.Options)
 	if err != nil {
@@ -131,8 +143,15 @@ func serve(ctx context.Context, term *terminal.Terminal, s settings) error {
 	if isTerminal(os.Stdin) {
 		go c.keys(ctx, os.Stdin, address)
 	}
-	j.print(instructions(term, box, s, address))
-	<-ctx.Done()
+	var failure error
+	if s.drill != "" {
+		failure = playDrill(ctx, c, d, dir, address)
+	} else {
+		j.print(instructions(term, box, s, address))
+	}
+	if failure == nil {
+		<-ctx.Done()
+	}
 	j.close()
-	return errors.Join(server.Close(), box.Close())
+	return errors.Join(failure, server.Close(), box.Close())
 }

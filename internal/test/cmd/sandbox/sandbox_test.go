@@ -58,6 +58,11 @@ func (o *output) await(t *testing.T, text string, n int) {
 // as Ctrl-C does.
 func start(t *testing.T, args ...string) (*output, func()) {
 	t.Helper()
+	return startUntil(t, "Here follows", args...)
+}
+
+func startUntil(t *testing.T, printed string, args ...string) (*output, func()) {
+	t.Helper()
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -74,7 +79,7 @@ func start(t *testing.T, args ...string) (*output, func()) {
 		}
 	})
 	t.Cleanup(end)
-	stdout.await(t, "Here follows", 1)
+	stdout.await(t, printed, 1)
 	return stdout, end
 }
 
@@ -239,6 +244,7 @@ func TestCommandLine(t *testing.T) {
 		code int
 		says string
 	}{
+		{"-drill rain", 2, "no drill \"rain\""},
 		{"-h", 0, "-recovery-recipient"},
 		{"-nonsense", 2, "not defined"},
 		{"-speed 0", 2, "-speed must be above 0"},

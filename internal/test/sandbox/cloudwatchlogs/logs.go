@@ -152,3 +152,14 @@ func (g *Group) describeLogGroups(r *http.Request) (any, *apiError) {
 	}
 	return map[string]any{"logGroups": groups}, nil
 }
+
+// Lines returns all lines so far.
+func (g *Group) Lines() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var lines []string
+	for _, e := range g.events {
+		lines = append(lines, e.Message)
+	}
+	return lines
+}

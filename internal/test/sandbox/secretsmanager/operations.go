@@ -384,3 +384,14 @@ func (s *Server) deleteSecret(_ *Call, in struct {
 	sec.rotation.next = time.Time{}
 	return output{sec.arn, sec.name, epoch(sec.gone)}, nil
 }
+
+// restoreSecret undoes DeleteSecret. Rotation stays as it was configured.
+func (s *Server) restoreSecret(_ *Call, in struct{ SecretId string }) (any, *apiError) {
+	sec, failure := s.lookUp(in.SecretId)
+	if failure != nil {
+		return nil, failure
+	}
+	sec.deleted, sec.gone = time.Time{}, time.Time{}
+	s.plan(sec)
+	return versionOutput{ARN: sec.arn, Name: sec.name}, nil
+}

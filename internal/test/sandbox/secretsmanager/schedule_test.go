@@ -129,3 +129,33 @@ func TestScheduleRunsAStuckRotationAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestDatesAreTrueAtAnySpeed: the function takes the age of a token from them.
+func TestDatesAreTrueAtAnySpeed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := openInBubble(t, Options{Speed: fast})
+		time.Sleep(time.Hour)
+		wantError(t, a.put(id(2), "two"), "", "")
+		if d := a.describe(); !d.LastChangedDate.Equal(time.Now()) {
+			t.Errorf("LastChangedDate is %v, want %v", d.LastChangedDate, time.Now())
+		}
+	})
+}
+
+// TestAFastScheduleNeverFillsTheSecret: the function refuses to rotate with 99
+// versions of the last 24 hours.
+func TestAFastScheduleNeverFillsTheSecret(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := scheduled(t, types.RotationRulesType{ScheduleExpression: aws.String("rate(4 hours)")})
+		time.Sleep(150 * 4 * time.Second)
+		out, err := a.ListSecretVersionIds(t.Context(), &sdk.ListSecretVersionIdsInput{SecretId: &a.arn, IncludeDeprecated: aws.Bool(true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(out.Versions); n < purgeFrom || n > purgeFrom+5 {
+			t.Errorf("there are %d versions", n)
+		}
+	})
+}

@@ -4,7 +4,7 @@
 //
 // It follows AWS's documentation and what others recorded of the real service.
 // It leaves out what rotation does not concern: resource policies, replication,
-// encryption (a KMS key is shown, like tags, and means nothing), RestoreSecret,
+// encryption (a KMS key is shown, like tags, and means nothing),
 // filters, the purging of old versions and the checking of signatures. An
 // operation or parameter that it does not have is an error that says so.
 package secretsmanager

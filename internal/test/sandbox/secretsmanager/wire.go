@@ -64,6 +64,7 @@ func init() {
 		"ListSecretVersionIds":     decoded((*Server).listSecretVersionIDs),
 		"ListSecrets":              decoded((*Server).listSecrets),
 		"DeleteSecret":             decoded((*Server).deleteSecret),
+		"RestoreSecret":            decoded((*Server).restoreSecret),
 		"RotateSecret":             decoded((*Server).rotateSecret),
 		"CancelRotateSecret":       decoded((*Server).cancelRotateSecret),
 	}
