@@ -6,7 +6,7 @@ override ARCH := $(patsubst x86_64,amd64,$(ARCH))
 $(if $(filter arm64 amd64,$(ARCH)),,$(error ARCH is "$(ARCH)", but Lambda has arm64 and amd64))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox drill test explore mutants fuzz verify bench build build-Function zip clean
+.PHONY: help demo sandbox drill test explore mutants fuzz verify bench build build-Function zip tool clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ FLAGS := -trimpath -buildvcs=false -tags lambda.norpc
 # The first time, Go compiles for a minute or two: -v shows each package.
 define compile
 	$(if $(wildcard build/$(1)),,@echo "Compiling, which takes a minute or two the first time:")
-	@CGO_ENABLED=0 go build $(if $(wildcard build/$(1)),,-v) $(FLAGS) -o build/$(1) $(2)
+	@CGO_ENABLED=0 go build $(if $(wildcard build/$(1)),,-v) $(FLAGS) -ldflags '-s -w' -o build/$(1) $(2)
 endef
 
 demo: ## Rotate a token in the sandbox and show each step
@@ -81,6 +81,9 @@ build-Function: build
 
 zip: build ## Build the zip for ARCH that Lambda takes, the same bytes each time
 	go run github.com/aws/aws-lambda-go/cmd/build-lambda-zip -o build/panther-token-rotation-$(ARCH).zip build/bootstrap
+
+tool: ## Build build/panther-token, the operator's tool, for this machine
+	$(call compile,panther-token,./deploy/panther-token)
 
 clean: ## Remove what was built; with ALL=1, also the tools of make verify
 	rm -rf build .aws-sam $(if $(ALL),.tools)

@@ -6,6 +6,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type Expirer interface {
 	Expiry(ctx context.Context, token secret.Text) (time.Time, bool)
 }
 
-// Checker checks secrets. All fields are required.
+// Checker checks secrets. All fields but Pause are required.
 type Checker struct {
 	Store   rotation.Store
 	Issuer  rotation.Issuer
@@ -42,6 +43,9 @@ type Checker struct {
 	FunctionARN string
 	// PropagationTimeout is how long a new token may take to start working.
 	PropagationTimeout time.Duration
+	// Pause is how long to wait before Secrets Manager or Panther is asked
+	// again; 5 seconds if zero.
+	Pause time.Duration
 }
 
 const (
@@ -56,7 +60,7 @@ const (
 	expiresWithin = 14 * 24 * time.Hour
 
 	// looks is how often Secrets Manager or Panther is asked, and between is the
-	// pause.
+	// usual pause.
 	looks   = 4
 	between = 5 * time.Second
 	// enough is how many looks must fail, or be refused, to be a problem.
@@ -260,7 +264,7 @@ func (s *check) versions(ctx context.Context) (versions []rotation.VersionInfo, 
 // again makes a call to Secrets Manager a few times, unless its error decides.
 func (s *check) again(ctx context.Context, call func(context.Context) error) (err error) {
 	for i := range looks {
-		if i > 0 && !pause(ctx, between) {
+		if i > 0 && !pause(ctx, cmp.Or(s.Pause, between)) {
 			break
 		}
 		err = s.call(ctx, call)
