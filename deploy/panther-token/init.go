@@ -66,6 +66,7 @@ func (t *tool) create(ctx context.Context, name, functionName, kmsKey string) er
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	t.interrupted = "The secret may have been created. Look at it with: panther-token status " + name
 	created, err := s.secrets.CreateSecret(context.WithoutCancel(ctx), in)
 	if _, exists := errors.AsType[*types.ResourceExistsException](err); exists {
 		return errExists(name)

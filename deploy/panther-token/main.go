@@ -98,7 +98,7 @@ func run(ctx context.Context, m machine, args []string) int {
 		return exitDone
 	case errors.Is(err, errUnhealthy):
 		return exitProblem
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !found:
 		t.say("%s %s", t.bad("Interrupted."), t.interrupted)
 		return exitProblem
 	case found:

@@ -32,7 +32,7 @@ type token struct {
 	text    secret.Text
 	answer  answer
 	summary string       // of an answer that is not works
-	info    panther.Info // empty if Panther does not tell
+	info    panther.Info // empty if Panther does not say
 	since   time.Time    // when the oldest version that holds it was made
 }
 

@@ -158,7 +158,7 @@ func (s *target) replaceToken(ctx context.Context, p *picture, slot int, fresh *
 // replace puts a value as AWSCURRENT. It refuses if the labels moved since p.
 //
 // Secrets Manager has no conditional write. So the labels are compared directly
-// before the write, and afterwards AWSPREVIOUS tells which version was replaced.
+// before the write, and afterwards AWSPREVIOUS shows which version was replaced.
 // Between them is the time of one request. Once begun, the write is not
 // interrupted.
 func (s *target) replace(ctx context.Context, p *picture, value secret.Text) error {
@@ -179,6 +179,7 @@ func (s *target) replace(ctx context.Context, p *picture, value secret.Text) err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
 	defer cancel()
+	s.interrupted = "The value may have been written. Look at it with: panther-token status " + s.name
 	put := rotation.Put{SecretARN: s.arn, VersionID: id, Labels: []string{rotation.LabelCurrent}, Value: value}
 	err = s.store.Put(ctx, put)
 	for i := 0; i < 2 && errors.Is(err, rotation.ErrNoAnswer); i++ {
@@ -194,7 +195,7 @@ func (s *target) replace(ctx context.Context, p *picture, value secret.Text) err
 	after, err := s.describe(ctx)
 	switch {
 	case err != nil:
-		return errors.New("the value was written, but a change beside it cannot be ruled out. Try: panther-token status " + s.name)
+		return errors.New("the value was written, but another write at that moment cannot be ruled out. Try: panther-token status " + s.name)
 	case labelled(after, rotation.LabelCurrent) != id:
 		return refuse("panther-token status "+s.name, "the value was written, but another value became AWSCURRENT after it")
 	case p.current != nil && labelled(after, rotation.LabelPrevious) != p.current.ID:

@@ -155,7 +155,7 @@ func (s *target) restore(ctx context.Context, identities []age.Identity, blocks 
 		}
 		s.say("Found a living token%s, %s.", nameOf(fresh), block.from)
 		if fresh.info.Name == "" {
-			s.say("Panther does not tell its name.")
+			s.say("Panther does not show its name.")
 		}
 		if err := s.confirm(ctx, "--yes", "Put it as the %s token?", slots[slot]); err != nil {
 			return err

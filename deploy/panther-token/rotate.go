@@ -83,6 +83,7 @@ func (s *target) rotate(ctx context.Context, before *sdk.DescribeSecretOutput, t
 	if err != nil {
 		return err
 	}
+	s.interrupted = "The rotation may have begun. Look at it with: panther-token status " + s.name
 	in := &sdk.RotateSecretInput{SecretId: &s.name, ClientRequestToken: &id, RotateImmediately: aws.Bool(!test)}
 	_, err = s.secrets.RotateSecret(ctx, in)
 	invalid, isInvalid := errors.AsType[*types.InvalidRequestException](err)
@@ -203,7 +204,7 @@ func (f *following) gone(ctx context.Context) error {
 	case f.test:
 		return errors.New("the test ended, and its result is not in the log that can be read")
 	}
-	return refuse("panther-token status "+f.name, "the rotation was abandoned: somebody put a value or removed AWSPENDING")
+	return refuse("panther-token status "+f.name, "the rotation was abandoned: a value was put, or AWSPENDING was removed")
 }
 
 func (f *following) failure() error {
@@ -256,6 +257,7 @@ func (s *target) dropPending(ctx context.Context) error {
 	if reason == "" {
 		return refuse("panther-token rotate "+s.name, "AWSPENDING was not removed: it may protect a token. A rotation resumes it")
 	}
+	s.interrupted = "AWSPENDING may have been removed. Look at it with: panther-token status " + s.name
 	if err := s.store.DropPending(context.WithoutCancel(ctx), s.arn, p.pending.ID); err != nil {
 		return err
 	}
