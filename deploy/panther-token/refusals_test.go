@@ -167,3 +167,15 @@ func TestATestRotatesNothing(t *testing.T) {
 	d.on("token-dies")
 	d.want(1, "", "the test failed with", "rotate", name, "--test")
 }
+
+// TestHelpAndCompletion need no AWS.
+func TestHelpAndCompletion(t *testing.T) {
+	d := open(t, 1)
+	for _, command := range []string{"status", "rotate", "put", "restore", "init"} {
+		d.want(0, "", "Examples:\n  panther-token "+command+" acme/panther", command, "--help")
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		d.want(0, "", "panther-token", "completion", shell)
+	}
+	d.want(0, "", name, "__complete", "status", "")
+}
