@@ -29,16 +29,12 @@ def stamped(file, *replacements):
 
 def template(version, hashes, links):
     """template.yaml for the zips in a bucket. What it says of sam build is gone."""
-    zips = "".join(
-        f"    {architecture}: {{Key: {NAME}/{version}/{ZIPS[architecture]}, Sha256: {sha256}}}\n"
-        for architecture, sha256 in hashes.items())
     # CloudFormation makes a new version if its logical id is new, whatever it does if a property changes.
     code = "Code" + hashlib.sha256("".join(hashes.values()).encode()).hexdigest()[:12]
     return stamped(
         "template.yaml",
         ("# For x86_64, change this. A parameter could differ between sam build and sam deploy.\n"
-         "Mappings:\n  Build:\n    Function: {Architecture: arm64}\n",
-         f"# The zips of release {version}. The stack takes no others.\nMappings:\n  Zip:\n{zips}"),
+         "Mappings:\n  Build:\n    Function: {Architecture: arm64}\n\n", ""),
         ("\nParameters:\n", f"""
 Parameters:
   CodeBucket:
@@ -49,7 +45,7 @@ Parameters:
   CodeKey:
     Type: String
     Default: ""
-    Description: Key of the zip in the bucket. Empty means {NAME}/{version}/ followed by the name that the zip has in the release.
+    Description: Key of the zip. Empty means {NAME}/{version}/, and then the name that the zip has in the release.
   Architecture:
     Type: String
     Default: arm64
@@ -61,7 +57,8 @@ Parameters:
         ("    ParameterLabels:\n",
          "    ParameterLabels:\n      CodeBucket: {default: Bucket of the zip}\n      CodeKey: {default: Key of the zip}\n"
          "      Architecture: {default: Architecture}\n"),
-        ("\nConditions:\n", "\nConditions:\n  HasCodeKey: !Not [!Equals [!Ref CodeKey, \"\"]]\n"),
+        ("\nConditions:\n", "\nConditions:\n  OnArm64: !Equals [!Ref Architecture, arm64]\n"
+         "  HasCodeKey: !Not [!Equals [!Ref CodeKey, \"\"]]\n"),
         ("""      BuildMethod: makefile
       ProjectRootDirectory: .
       # sam build does not pass the architecture to make. It reads the Makefile of this folder.
@@ -72,9 +69,13 @@ Parameters:
         ("""      # This folder does not exist, so that deploying without building fails. sam build builds the project's root and
       # replaces this path with its own folder.
       CodeUri: sam-build-makes-this
-""", """      CodeUri:
+""", f"""\
+      CodeUri:
         Bucket: !Ref CodeBucket
-        Key: !If [HasCodeKey, !Ref CodeKey, !FindInMap [Zip, !Ref Architecture, Key]]
+        Key: !If
+          - HasCodeKey
+          - !Ref CodeKey
+          - !If [OnArm64, {NAME}/{version}/{ZIPS["arm64"]}, {NAME}/{version}/{ZIPS["x86_64"]}]
 """),
         ("      Architectures: [!FindInMap [Build, Function, Architecture]]\n", "      Architectures: [!Ref Architecture]\n"),
         ("  # Secrets Manager invokes the function as soon as a schedule exists. The permission must exist before.\n", f"""\
@@ -84,7 +85,7 @@ Parameters:
     Properties:
       FunctionName: !Ref Function
       Description: Release {version}
-      CodeSha256: !FindInMap [Zip, !Ref Architecture, Sha256]
+      CodeSha256: !If [OnArm64, {hashes["arm64"]}, {hashes["x86_64"]}]
 
   # Secrets Manager invokes the function as soon as a schedule exists. The permission must exist before, and the zip must
   # have the release's hash.
