@@ -71,6 +71,10 @@ class Resource:
     def is_created(self):
         return True
 
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+
 
 class Function(LambdaFunction):
     """moto's own, which leaves out these properties."""
