@@ -4,7 +4,10 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
+
+	"panther-token-rotation/internal/version"
 )
 
 // actAsFunction has the test binary run main.
@@ -32,5 +35,18 @@ func TestABrokenOutputDoesNotEndTheProcess(t *testing.T) {
 	exit, ok := errors.AsType[*exec.ExitError](cmd.Run())
 	if !ok || exit.ExitCode() != 1 {
 		t.Errorf("the process ended with %v, want exit code 1", exit)
+	}
+}
+
+func TestTheFirstLineOfTheLogHasTheVersion(t *testing.T) {
+	c, err := readConfig(environment(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	newHandler(c, &log)
+	first, _, _ := strings.Cut(log.String(), "\n")
+	if want := `"functionVersion":"` + version.Number + `"`; !strings.Contains(first, want) {
+		t.Errorf("the first line is %s, want %s in it", first, want)
 	}
 }

@@ -18,7 +18,7 @@ resource "aws_lambda_function" "rotation" {
   role          = aws_iam_role.function.arn
 
   filename          = var.lambda_zip == "" ? null : var.lambda_zip
-  source_code_hash  = var.lambda_zip == "" ? null : filebase64sha256(var.lambda_zip)
+  source_code_hash  = var.lambda_zip != "" ? filebase64sha256(var.lambda_zip) : local.code_sha256 != "" ? local.code_sha256 : null
   s3_bucket         = try(var.lambda_s3.bucket, null)
   s3_key            = try(var.lambda_s3.key, null)
   s3_object_version = try(var.lambda_s3.version, null)
@@ -78,6 +78,10 @@ resource "aws_lambda_function" "rotation" {
       error_message = "Give the function's code either as lambda_zip or as lambda_s3."
     }
     precondition {
+      condition     = local.code_sha256 == "" || var.lambda_zip == "" ? true : filebase64sha256(var.lambda_zip) == local.code_sha256
+      error_message = "The zip in lambda_zip has another SHA-256 than the release. Download it again, or set lambda_sha256 for a zip of your own."
+    }
+    precondition {
       condition     = (length(var.subnet_ids) == 0) == (length(var.security_group_ids) == 0)
       error_message = "Give both subnet_ids and security_group_ids, or neither."
     }
@@ -109,6 +113,11 @@ resource "aws_lambda_function" "rotation" {
       # Terraform sees only the name. make zip and the releases put Go's name of the architecture into it.
       condition     = !strcontains(basename(coalesce(var.lambda_zip, try(var.lambda_s3.key, null), "-")), var.architecture == "arm64" ? "-amd64" : "-arm64")
       error_message = "The name of the function's zip says that it was built for another architecture."
+    }
+    # The schedule is made only after this, so that no secret gets to other code.
+    postcondition {
+      condition     = local.code_sha256 == "" || self.code_sha256 == local.code_sha256
+      error_message = "Lambda has code with another SHA-256 than the release. Copy the release's zip to lambda_s3, and apply again."
     }
     precondition {
       condition     = !contains(keys(var.environment), "AWS_USE_FIPS_ENDPOINT") || length(setintersection(keys(var.environment), ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"])) == 0

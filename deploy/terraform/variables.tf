@@ -333,6 +333,18 @@ variable "lambda_s3" {
   }
 }
 
+variable "lambda_sha256" {
+  description = "SHA-256 of the function's zip in base64. A zip with another hash fails the plan, or the apply if it is in S3. Empty: the hash that the module's release names, or any zip if the module is not from a release."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9+/]{43}=)?$", var.lambda_sha256))
+    error_message = "lambda_sha256 must be a SHA-256 in base64, 44 characters: openssl dgst -sha256 -binary FILE | base64."
+  }
+}
+
 variable "function_name" {
   description = "Name of the function, at most 40 characters; role, alarms and dashboard bear it, too. Give each deployment in a region its own. Changing it later strands the secrets that name the old one."
   type        = string

@@ -655,6 +655,26 @@ run "a_runbook_with_an_anchor" {
   expect_failures = [var.runbook_url]
 }
 
+run "a_hash_in_hexadecimal" {
+  command = plan
+
+  variables {
+    lambda_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+  }
+
+  expect_failures = [var.lambda_sha256]
+}
+
+run "a_zip_with_another_hash" {
+  command = plan
+
+  variables {
+    lambda_sha256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+  }
+
+  expect_failures = [aws_lambda_function.rotation]
+}
+
 # The edges of what is taken.
 
 run "the_longest_that_lambda_allows" {

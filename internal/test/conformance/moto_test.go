@@ -3,8 +3,11 @@
 package conformance
 
 import (
+	"archive/zip"
 	"encoding/json"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -84,13 +87,33 @@ func (s *secret) mustLive(t *testing.T, api *panther.API) string {
 // TestFunctionRotatesOnMoto invokes the function's binary as Secrets Manager does,
 // because moto invokes only functions of its own Lambda, which needs Docker.
 func TestFunctionRotatesOnMoto(t *testing.T) {
+	rotatesOnMoto(t, buildFunction(t))
+}
+
+// TestTheReleasedFunctionRotatesOnMoto takes the binary out of a release's zip,
+// which make verify names by RELEASED_ZIP.
+func TestTheReleasedFunctionRotatesOnMoto(t *testing.T) {
+	archive, err := zip.OpenReader(os.Getenv("RELEASED_ZIP"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, archive); err != nil {
+		t.Fatal(err)
+	}
+	rotatesOnMoto(t, filepath.Join(dir, "bootstrap"))
+}
+
+func rotatesOnMoto(t *testing.T, binary string) {
+	t.Helper()
 	motoURL := startMoto(t)
 	api, pantherURL := startPanther(t)
 	token := api.NewToken("rotated")
 	oldValue := valueBefore + token + valueAfter
 	s := newSecret(t, endpoint{client: newClient(motoURL), function: functionARN}, oldValue)
 	function, err := lambdaruntime.New(lambdaruntime.Options{
-		Binary:  buildFunction(t),
+		Binary:  binary,
 		Name:    "conformance",
 		Region:  "eu-west-1",
 		Timeout: time.Minute,

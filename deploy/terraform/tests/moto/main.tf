@@ -24,13 +24,17 @@ variable "region" {
 }
 
 variable "lambda_zip" {
-  description = "Path of the function's zip."
+  description = "Path of the function's zip. Empty if settings have lambda_s3."
   type        = string
+  default     = ""
 }
 
 variable "settings" {
   description = "The module's variables that are to differ from their defaults, but for lambda_zip."
   type = object({
+    architecture             = optional(string)
+    lambda_s3                = optional(object({ bucket = string, key = string }))
+    lambda_sha256            = optional(string)
     secret_id                = optional(string)
     schedule_expression      = optional(string)
     rotation_window          = optional(string)
@@ -84,6 +88,9 @@ module "rotation" {
   lambda_zip      = var.lambda_zip
   panther_api_url = "https://api.acme.runpanther.net/public/graphql"
 
+  architecture             = var.settings.architecture
+  lambda_s3                = var.settings.lambda_s3
+  lambda_sha256            = var.settings.lambda_sha256
   secret_id                = var.settings.secret_id
   schedule_expression      = var.settings.schedule_expression
   rotation_window          = var.settings.rotation_window
