@@ -6,16 +6,33 @@ override ARCH := $(patsubst x86_64,amd64,$(ARCH))
 $(if $(filter arm64 amd64,$(ARCH)),,$(error ARCH is "$(ARCH)", but Lambda has arm64 and amd64))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test explore mutants fuzz verify bench build build-Function zip clean
+.PHONY: help demo sandbox drill test explore mutants fuzz verify bench build build-Function zip tool clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The flags of the function, so that Go compiles each package once for all commands.
+FLAGS := -trimpath -buildvcs=false -tags lambda.norpc
+
+# The first time, Go compiles for a minute or two: -v shows each package.
+define compile
+	$(if $(wildcard build/$(1)),,@echo "Compiling, which takes a minute or two the first time:")
+	@CGO_ENABLED=0 go build $(if $(wildcard build/$(1)),,-v) $(FLAGS) -ldflags '-s -w' -o build/$(1) $(2)
+endef
+
 demo: ## Rotate a token in the sandbox and show each step
-	@go build -o build/demo ./internal/test/cmd/demo && exec build/demo $(ARGS)
+	$(call compile,demo,./internal/test/cmd/demo)
+	@exec build/demo $(ARGS)
 
 sandbox: ## Keep the sandbox running, for the ordinary aws CLI; Ctrl-C ends it
-	@go build -o build/sandbox ./internal/test/cmd/sandbox && exec build/sandbox $(ARGS)
+	$(call compile,sandbox,./internal/test/cmd/sandbox)
+	@exec build/sandbox $(ARGS)
+
+drill: ## List the emergencies to rehearse, or play one: NAME=token-lost
+	$(call compile,sandbox,./internal/test/cmd/sandbox)
+	@exec build/sandbox $(if $(NAME),-drill '$(NAME)',-drills) $(ARGS)
+
+comma := ,
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && [ "$$(go env GOHOSTARCH)" = "$$(go env GOARCH)" ] && echo -race)
@@ -23,11 +40,12 @@ RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && [ "$$(go env GOHOSTA
 # The simulation's runs have no goroutines of their own to race, and are many.
 SIMULATION := ./internal/test/simulation
 
-# -count=1, because end-to-end tests build the function, which the cache does not see.
+# -p 4, because the end-to-end tests mostly wait. -count=1, because they build
+# the function, which the cache does not see.
 test: ## Run all tests
-	@echo "race detector: $(if $(RACE),on (but for $(SIMULATION)),OFF: no C compiler)"
-	@go vet ./...
-	packages=$$(go list ./... | grep -v /simulation$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 $(RACE) $$packages
+	@echo "Race detector: $(if $(RACE),on$(comma) except for $(SIMULATION),OFF: no C compiler). The first time, Go compiles for some minutes:"
+	@go build -v ./... && go vet ./... $(if $(RACE),&& CGO_ENABLED=1 go build -v $(RACE) ./...)
+	packages=$$(go list ./... | grep -v /simulation$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -p 4 $(RACE) $$packages
 	cd $(SIMULATION) && go test
 
 explore: ## Try every pair of faults, and walk at random for WALK (1m), from SEED if given
@@ -55,7 +73,7 @@ bench: ## Compare the function with baselines; fail if a target is missed
 
 BUILT = build
 build: ## Build build/bootstrap for ARCH (arm64 or amd64)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o '$(BUILT)/bootstrap' ./function
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build $(FLAGS) -ldflags '-s -w' -o '$(BUILT)/bootstrap' ./function
 
 # sam build runs this by way of deploy/sam, which sets ARCH.
 build-Function: BUILT = $(ARTIFACTS_DIR)
@@ -64,5 +82,8 @@ build-Function: build
 zip: build ## Build the zip for ARCH that Lambda takes, the same bytes each time
 	go run github.com/aws/aws-lambda-go/cmd/build-lambda-zip -o build/panther-token-rotation-$(ARCH).zip build/bootstrap
 
-clean: ## Remove what was built
-	rm -rf build .aws-sam
+tool: ## Build build/panther-token, the operator's tool, for this machine
+	$(call compile,panther-token,./deploy/panther-token)
+
+clean: ## Remove what was built; with ALL=1, also the tools of make verify
+	rm -rf build .aws-sam $(if $(ALL),.tools)

@@ -10,7 +10,7 @@ locals {
   # Lambda dates a metric by the start of the invocation. So the alarms look back over the longest one and a minute more.
   periods = ceil(var.timeout / 60) + 1
 
-  # The kinds of failure that page (internal/rotation/kinds.go). Each has an alarm, so that its name tells the kind. A
+  # The kinds of failure that page (internal/rotation/kinds.go). Each has an alarm, so that its name is the kind. A
   # notification has the description and the dimensions of the alarm. The secret is not a dimension: that would need a
   # metric and an alarm for each secret. The description has the command that shows it.
   pages = {
@@ -82,7 +82,7 @@ locals {
         namespace  = "AWS/Lambda"
         metric     = "Errors"
         dimensions = local.function_dimension
-        text       = "An invocation failed. Another alarm tells the kind. If there is none, look at the log."
+        text       = "An invocation failed. Another alarm names the kind. If there is none, look at the log."
         anchor     = "the-three-commands-you-need"
         pattern    = "{ $.event = \"step_failed\" }"
       }

@@ -82,7 +82,7 @@ resource "aws_cloudwatch_dashboard" "function" {
       {
         type = "metric", x = 16, y = 10, width = 8, height = 6
         properties = {
-          title  = "The longest step, beside the timeout"
+          title  = "The longest step, next to the timeout"
           region = local.region
           view   = "timeSeries"
           stat   = "Maximum"

@@ -89,7 +89,7 @@ variable "rotate_immediately" {
   nullable    = false
 }
 
-# Who is told when something is wrong
+# Who is notified when something is wrong
 
 variable "daily_check" {
   description = "Check the secrets that the variables name once a day, and alarm on problems and on a check that is missing. Without a secret there is no check."

@@ -6,6 +6,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,14 +25,14 @@ type Problem struct {
 	What, Next string
 }
 
-// Expirer tells when tokens expire.
+// Expirer says when tokens expire.
 type Expirer interface {
 	// Expiry returns when the token expires. It reports false if the token
 	// does not expire, or if Panther does not tell.
 	Expiry(ctx context.Context, token secret.Text) (time.Time, bool)
 }
 
-// Checker checks secrets. All fields are required.
+// Checker checks secrets. All fields but Pause are required.
 type Checker struct {
 	Store   rotation.Store
 	Issuer  rotation.Issuer
@@ -42,6 +43,9 @@ type Checker struct {
 	FunctionARN string
 	// PropagationTimeout is how long a new token may take to start working.
 	PropagationTimeout time.Duration
+	// Pause is how long to wait before Secrets Manager or Panther is asked
+	// again; 5 seconds if zero.
+	Pause time.Duration
 }
 
 const (
@@ -56,7 +60,7 @@ const (
 	expiresWithin = 14 * 24 * time.Hour
 
 	// looks is how often Secrets Manager or Panther is asked, and between is the
-	// pause.
+	// usual pause.
 	looks   = 4
 	between = 5 * time.Second
 	// enough is how many looks must fail, or be refused, to be a problem.
@@ -105,7 +109,7 @@ func (c Checker) Check(ctx context.Context, secretID string) (problems []Problem
 			return problems, fmt.Errorf("%w. Try: aws secretsmanager describe-secret --secret-id %s", err, secretID)
 		}
 	}
-	return problems, nil // the next check tells
+	return problems, nil // the next check says
 }
 
 // check is one look at one secret.
@@ -260,7 +264,7 @@ func (s *check) versions(ctx context.Context) (versions []rotation.VersionInfo, 
 // again makes a call to Secrets Manager a few times, unless its error decides.
 func (s *check) again(ctx context.Context, call func(context.Context) error) (err error) {
 	for i := range looks {
-		if i > 0 && !pause(ctx, between) {
+		if i > 0 && !pause(ctx, cmp.Or(s.Pause, between)) {
 			break
 		}
 		err = s.call(ctx, call)

@@ -254,7 +254,7 @@ func TestNoFalseAlarm(t *testing.T) {
 		},
 		"a token that was put five seconds ago": func(w *world) { w.put(5 * time.Second); w.answers[active], w.answers[standby] = refused, refused },
 		"the same with one token":               func(w *world) { w.value = active; w.put(5 * time.Second); w.answers[active] = refused },
-		"the same beside an unreadable version": func(w *world) {
+		"the same next to an unreadable version": func(w *world) {
 			w.put(5 * time.Second)
 			w.answers[active] = refused
 			w.older["old"], w.fail["Read"] = time.Now().Add(-time.Hour), errors.New("DecryptionFailure")
@@ -282,8 +282,8 @@ func TestNoFalseAlarm(t *testing.T) {
 			w.value, w.answers[active] = active, refused
 			w.onCheck = func() { w.id += "+"; w.described.Labels = map[string][]string{w.id: {rotation.LabelCurrent}} }
 		},
-		"a rotation begins meanwhile":  func(w *world) { w.answers[standby] = refused; w.onCheck = func() { w.rotating(0) } },
-		"AWSPENDING beside AWSCURRENT": func(w *world) { w.described.Labels["current"] = []string{rotation.LabelCurrent, rotation.LabelPending} },
+		"a rotation begins meanwhile":   func(w *world) { w.answers[standby] = refused; w.onCheck = func() { w.rotating(0) } },
+		"AWSPENDING next to AWSCURRENT": func(w *world) { w.described.Labels["current"] = []string{rotation.LabelCurrent, rotation.LabelPending} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if problems, err := check(t, change); err != nil || len(problems) > 0 {

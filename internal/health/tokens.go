@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -76,7 +77,7 @@ func (l look) ask(ctx context.Context, token secret.Text) (*rotation.AnswerError
 	var refusal, failure *rotation.AnswerError
 	refused, failed := 0, 0
 	for i := range looks {
-		if i > 0 && !pause(ctx, between) {
+		if i > 0 && !pause(ctx, cmp.Or(l.Pause, between)) {
 			break
 		}
 		err := l.call(ctx, func(ctx context.Context) error { return l.Issuer.Check(ctx, token) })

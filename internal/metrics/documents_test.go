@@ -32,7 +32,7 @@ func read(t *testing.T, pattern string) string {
 
 // TestEachKindThatPagesHasAnAlarm compares template and module with the table
 // of kinds. The alarm's name is the function's and the kind's, so that a
-// notification tells the kind.
+// notification names the kind.
 func TestEachKindThatPagesHasAnAlarm(t *testing.T) {
 	template, module := read(t, "template.yaml"), read(t, "deploy/terraform/alarms.tf")
 	inTemplate := names(template, `(?m)^      AlarmName: !Sub \$\{FunctionName\}-([A-Z]\w+)$`)

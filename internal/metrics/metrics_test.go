@@ -20,7 +20,7 @@ const arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:panther-AbCdEf
 var failure = [][]string{{"FunctionName"}, {"FunctionName", "Severity"}, {"FunctionName", "Kind"}, {"FunctionName", "Step", "Kind"}}
 
 // cases has every event that package rotation measures, with the metrics and
-// the members beside them that operators' alarms and queries rely on.
+// the members next to them that operators' alarms and queries rely on.
 var cases = map[string]struct {
 	measured   rotation.Measurement
 	metrics    map[string]float64
@@ -157,7 +157,7 @@ func TestEveryEventBecomesItsMetrics(t *testing.T) {
 				delete(root, name)
 			}
 			if len(extracted.metrics) != len(tc.metrics) {
-				t.Errorf("CloudWatch is told of %v", extracted.metrics)
+				t.Errorf("CloudWatch extracts %v", extracted.metrics)
 			}
 			for name, want := range tc.properties {
 				if root[name] != want {

@@ -42,7 +42,7 @@ func failure(t *testing.T, target, proxy string) error {
 	return err
 }
 
-func TestFailuresOfTheNetworkAreToldApart(t *testing.T) {
+func TestFailuresOfTheNetworkAreDistinguished(t *testing.T) {
 	const password = "hunter2hunter2"
 	closed := httptest.NewServer(nil)
 	closed.Close()

@@ -96,7 +96,7 @@ func TestWhatAnAnswerWithoutATokenMeans(t *testing.T) {
 		"200 null errors":                     {json200(`{"errors":[null]}`), rotation.Ambiguous},
 		"200 no data":                         {json200(`{"data":null}`), rotation.Ambiguous},
 		"200 JSON labelled as a page":         {says(200, "text/html", anyError), rotation.Ambiguous},
-		"200 validation beside data":          {json200(`{"data":{"rotateAPIToken":{"token":null}},"errors":[{"extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}`), rotation.Ambiguous},
+		"200 validation next to data":         {json200(`{"data":{"rotateAPIToken":{"token":null}},"errors":[{"extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}`), rotation.Ambiguous},
 		"202 accepted":                        {says(202, "application/json", `{"data":{}}`), rotation.Ambiguous},
 		"200 errors that speak of validation": {json200(`{"errors":[{"message":"GRAPHQL_VALIDATION_FAILED"}]}`), rotation.Ambiguous},
 	} {

@@ -23,7 +23,7 @@ func TestExpiry(t *testing.T) {
 		"behind a gateway's stage":   {"/v1/public/graphql", `{"expiresAt":"2030-01-02T03:04:05Z"}`, 200, true},
 		"a token that never expires": {"/public/graphql", `{"expiresAt":null}`, 200, false},
 		"no permission":              {"/public/graphql", `{"error":"forbidden"}`, 403, false},
-		"a date beside an error":     {"/public/graphql", `{"expiresAt":"2030-01-02T03:04:05Z"}`, 500, false},
+		"a date next to an error":    {"/public/graphql", `{"expiresAt":"2030-01-02T03:04:05Z"}`, 500, false},
 		"no JSON":                    {"/public/graphql", `<html>`, 200, false},
 		"a redirect":                 {"/public/graphql", ``, 302, false},
 		"an API of another path":     {"/graphql", `{"expiresAt":"2030-01-02T03:04:05Z"}`, 200, false},

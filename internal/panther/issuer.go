@@ -38,6 +38,15 @@ func New(u *url.URL, userAgent string) *Issuer {
 	return &Issuer{url: u.String(), userAgent: userAgent, transport: transport}
 }
 
+// Host returns the host to which tokens are sent, with its port if it has one.
+func (i *Issuer) Host() string {
+	u, err := url.Parse(i.url)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
 // rotateAPIToken is the mutation. The field's name has to be given: the
 // library would make rotateApiToken of it.
 type rotateAPIToken struct {

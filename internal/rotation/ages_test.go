@@ -7,9 +7,9 @@ import (
 	"panther-token-rotation/internal/rotation"
 )
 
-// TestAYoungActiveTokenStaysBesideAnAdoptedOne is a value that somebody put,
+// TestAYoungActiveTokenStaysWithAnAdoptedOne is a value that a person put,
 // with a standby that is dead.
-func TestAYoungActiveTokenStaysBesideAnAdoptedOne(t *testing.T) {
+func TestAYoungActiveTokenStaysWithAnAdoptedOne(t *testing.T) {
 	inPair(t, func(t *testing.T, a *account) {
 		a.mustRotate("new")
 		later()
@@ -22,7 +22,7 @@ func TestAYoungActiveTokenStaysBesideAnAdoptedOne(t *testing.T) {
 	})
 }
 
-// TestAnOlderCredentialNeverBecomesTheStandby: somebody replaced it.
+// TestAnOlderCredentialNeverBecomesTheStandby: a person replaced it.
 func TestAnOlderCredentialNeverBecomesTheStandby(t *testing.T) {
 	inPair(t, func(t *testing.T, a *account) {
 		a.mustRotate("new")
@@ -37,7 +37,7 @@ func TestAnOlderCredentialNeverBecomesTheStandby(t *testing.T) {
 	})
 }
 
-func TestAYoungActiveTokenIsNotToldAsRefused(t *testing.T) {
+func TestAYoungActiveTokenIsNotReportedAsRefused(t *testing.T) {
 	inPair(t, func(t *testing.T, a *account) {
 		a.living = map[string]bool{}
 		a.issued = 8

@@ -46,7 +46,7 @@ const (
 	margin = time.Second
 
 	// lagTime is how long a step reads again for a value that must be there
-	// (https://github.com/aws/aws-sdk-js-v3/issues/7701 tells of such reads).
+	// (https://github.com/aws/aws-sdk-js-v3/issues/7701 reports such reads).
 	lagTime = 15 * time.Second
 )
 

@@ -73,9 +73,9 @@ func TestWhatSecretsManagerDecidesIsNotRetried(t *testing.T) {
 	}
 }
 
-// TestWhichOfSeveralFailuresIsTold is a write that fails in different ways. An
+// TestWhichOfSeveralFailuresIsReported is a write that fails in different ways. An
 // answer says more than none.
-func TestWhichOfSeveralFailuresIsTold(t *testing.T) {
+func TestWhichOfSeveralFailuresIsReported(t *testing.T) {
 	first, second := errors.New("FirstFailure"), errors.New("SecondFailure")
 	for name, tc := range map[string]struct {
 		errs []error // the last one stays
@@ -114,7 +114,7 @@ func TestALongRetryAfterEndsTheStep(t *testing.T) {
 }
 
 // TestTheRemovalOfAWSPENDINGIsSeenByTheLabel is a removal that fails after
-// somebody put a value during createSecret.
+// a person put a value during createSecret.
 func TestTheRemovalOfAWSPENDINGIsSeenByTheLabel(t *testing.T) {
 	for name, tc := range map[string]struct {
 		off, blind bool
@@ -151,7 +151,7 @@ func TestTheRemovalOfAWSPENDINGIsSeenByTheLabel(t *testing.T) {
 	}
 }
 
-func TestAnErrorTellsItsCause(t *testing.T) {
+func TestAnErrorStatesItsCause(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.failing("Describe", errDown)
 		if failure := a.run(rotation.CreateSecret); !errors.Is(failure, errDown) || !errors.Is(failure, rotation.StoreUnavailable) {

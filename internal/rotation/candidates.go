@@ -29,13 +29,18 @@ func (x *exchange) search(ctx context.Context) (nextToken, *AnswerError, error) 
 	}
 	made := x.made(versions, refused)
 	if x.isYoung(made) {
+		x.youth = x.PropagationTimeout - time.Since(made.at)
 		return nextToken{}, x.last, nil // it may only need time
 	}
 	if err := x.awaitOther(ctx); err != nil {
 		return nextToken{}, nil, err
 	}
 
-	found, certain := x.findLiving(ctx, versions.candidates(x.current.value, made, x.current.value.Tokens()...), versions.partial)
+	standby, two := x.current.value.Standby()
+	found, certain := x.findLiving(ctx, versions.candidates(made, standby, x.current.value.Tokens()...), versions.partial)
+	if two && found == nil && certain {
+		found, certain = x.findActiveSuccessor(ctx, versions, made)
+	}
 	switch {
 	case found != nil:
 		if err := x.checkUnchanged(ctx); err != nil {
@@ -49,6 +54,18 @@ func (x *exchange) search(ctx context.Context) (nextToken, *AnswerError, error) 
 	}
 	answer, err := x.refused(ctx, versions)
 	return nextToken{}, answer, err
+}
+
+// findActiveSuccessor looks for the token that replaced the active of two
+// tokens, if Panther refuses that as well. It may stand together with the
+// standby, so it must be younger than both.
+func (x *exchange) findActiveSuccessor(ctx context.Context, versions lineage, standby origin) (found *candidate, certain bool) {
+	answer := x.checkActive(ctx, versions)
+	if answer == nil || answer.Answer != Unauthorized {
+		return nil, true
+	}
+	younger := slices.MaxFunc([]origin{standby, x.made(versions, x.current.value.Active())}, origin.compare)
+	return x.findLiving(ctx, versions.candidates(younger, secret.Text{}, x.current.value.Tokens()...), versions.partial)
 }
 
 // made returns the origin of a token of AWSCURRENT.
@@ -117,7 +134,7 @@ func (inv *invocation) tellStandbyDead() {
 }
 
 // lineage is the versions of a secret, with the tokens that they hold. It
-// tells the age of tokens.
+// shows the age of tokens.
 type lineage struct {
 	versions []lineageVersion
 	// partial: a version could not be read. It counts as holding nothing.
@@ -197,7 +214,7 @@ func (o origin) compare(p origin) int {
 
 // made returns the origin of a token: the date of the oldest version that
 // holds it. The new token of a successor version was made by a rotation,
-// however late it was stored, and its id tells which.
+// however late it was stored, and its id shows which.
 func (l lineage) made(token secret.Text) (oldest origin, ok bool) {
 	successor := slices.ContainsFunc(l.versions, func(v lineageVersion) bool { return v.isSuccessorWith(token) })
 	for _, v := range l.versions {
@@ -220,7 +237,7 @@ func (v lineageVersion) isSuccessorWith(token secret.Text) bool {
 // version: right after the version whose token it replaced. Where another invocation filled the
 // version that it was made for, right after that one: both tokens come from the
 // same call, and the later one must be found. Are these versions gone, nothing
-// tells.
+// says.
 func (l lineage) madeBy(successor lineageVersion, token secret.Text) (origin, bool) {
 	if !successor.isSuccessorWith(token) {
 		return origin{}, false
@@ -252,16 +269,15 @@ type candidate struct {
 	made    origin
 }
 
-// candidates returns the tokens that are younger than the refused one of
-// value, the newest first, without those of excluded. Versions that carry
-// a label of the operator's do not count. Where value holds two tokens, neither
-// do those that hold the refused one: no version has a new token together with
-// the one it replaced.
-func (l lineage) candidates(value secret.Value, refused origin, excluded ...secret.Text) []candidate {
-	_, two := value.Standby()
+// candidates returns the tokens that are younger than the refused one, the
+// newest first, without those of excluded. Versions that carry a label of the
+// operator's do not count, and neither do those that hold standby, the refused
+// one of two tokens: no version has a new token together with the one it
+// replaced. An empty standby leaves no version out.
+func (l lineage) candidates(refused origin, standby secret.Text, excluded ...secret.Text) []candidate {
 	var found []candidate
 	for _, v := range l.versions {
-		if !isUnused(v.Labels) || two && v.holds(value.Next()) {
+		if !isUnused(v.Labels) || v.holds(standby) {
 			continue
 		}
 		for _, token := range v.tokens {

@@ -86,7 +86,7 @@ func TestTheAgeOfAnUnreadableAWSCURRENTIsThatOfItsVersion(t *testing.T) {
 	})
 }
 
-// TestASecondCreateSecretIsAwaited is one beside this one, which stores its
+// TestASecondCreateSecretIsAwaited is one next to this one, which stores its
 // token while this one finds the old one refused.
 func TestASecondCreateSecretIsAwaited(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
@@ -122,13 +122,13 @@ func TestWhatIsCertainOfOthers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err   error
 		check error
-		tells string
+		says  string
 	}{
-		"a binary value":             {err: secret.ErrBinary, tells: "no version holds one"},
-		"no value":                   {err: rotation.ErrNoValue, tells: "no version holds one"},
-		"it cannot be read":          {err: errDown, tells: "could not be checked"},
-		"it is dead":                 {check: refused, tells: "no version holds one"},
-		"no clear answer of Panther": {check: unclear, tells: "could not be checked"},
+		"a binary value":             {err: secret.ErrBinary, says: "no version holds one"},
+		"no value":                   {err: rotation.ErrNoValue, says: "no version holds one"},
+		"it cannot be read":          {err: errDown, says: "could not be checked"},
+		"it is dead":                 {check: refused, says: "no version holds one"},
+		"no clear answer of Panther": {check: unclear, says: "could not be checked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
@@ -139,7 +139,7 @@ func TestWhatIsCertainOfOthers(t *testing.T) {
 				} else {
 					a.checks = slices.Repeat([]error{tc.check}, 100)
 				}
-				a.mustFail(rotation.CreateSecret, rotation.TokenRefused, tc.tells)
+				a.mustFail(rotation.CreateSecret, rotation.TokenRefused, tc.says)
 			})
 		})
 	}
@@ -196,7 +196,7 @@ func TestWhichTokensAreYounger(t *testing.T) {
 			a.add("single", single(1, "x"))
 			a.moveCurrent("single")
 		}, 6, false},
-		"in a rotation beside this one": {func(a *account) { a.add("other", token(2), rotation.LabelPending) }, 2, true},
+		"in a rotation next to this one": {func(a *account) { a.add("other", token(2), rotation.LabelPending) }, 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
@@ -233,7 +233,7 @@ func TestTheActiveTokenNeverBecomesBoth(t *testing.T) {
 	})
 }
 
-func TestBothTokensDeadIsTold(t *testing.T) {
+func TestBothTokensDeadIsReported(t *testing.T) {
 	inPair(t, func(t *testing.T, a *account) {
 		a.refuses()
 		a.mustFail(rotation.CreateSecret, rotation.TokenRefused, "both tokens")

@@ -65,7 +65,7 @@ func TestEveryStepChecksWhatAWSAsks(t *testing.T) {
 	}
 }
 
-func TestAnEventOfSomebodyElseIsRefused(t *testing.T) {
+func TestAnEventFromElsewhereIsRefused(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.mustFail("rotateEverything", rotation.BadEvent, "Step")
 		if len(a.calls) > 0 {
@@ -118,7 +118,7 @@ func TestTheNextRotationBeginsAfresh(t *testing.T) {
 			a.add("new", "", rotation.LabelPending)
 		}
 		a.mustHold("old", 3)
-		if a.count("Put beside") != 0 {
+		if a.count("Put successor") != 0 {
 			t.Error("a token that is stored was stored again")
 		}
 	})
@@ -130,7 +130,7 @@ func TestNothingIsRotatedUnlessStoringWouldWork(t *testing.T) {
 		change  func(a *account)
 		timeout time.Duration
 		kind    rotation.Kind
-		tells   string
+		says    string
 	}{
 		"the version cannot be read":  {func(a *account) { a.failing("Read new", denied) }, 0, rotation.StoreUnavailable, "AccessDenied"},
 		"AWSCURRENT cannot be read":   {func(a *account) { a.failing("ReadCurrent", denied) }, 0, rotation.StoreUnavailable, "AccessDenied"},
@@ -150,7 +150,7 @@ func TestNothingIsRotatedUnlessStoringWouldWork(t *testing.T) {
 				if tc.timeout == 0 {
 					tc.timeout = lambdaTimeout
 				}
-				a.check(a.run(rotation.CreateSecret, tc.timeout), tc.kind, tc.tells)
+				a.check(a.run(rotation.CreateSecret, tc.timeout), tc.kind, tc.says)
 				if a.count("Rotate") != 0 {
 					t.Error("the token was rotated")
 				}
@@ -168,7 +168,7 @@ func (a *account) failing(call string, err error) {
 	}
 }
 
-// replaceByHand is somebody who puts token 3, made in the console.
+// replaceByHand is a person who puts token 3, made in the console.
 func (a *account) replaceByHand() {
 	a.then = nil
 	a.living[token(3)] = true
@@ -187,23 +187,23 @@ func TestWhatEachAnswerMeans(t *testing.T) {
 		change          func(*account)
 		rotates, asks   int
 		kind            rotation.Kind // empty: it ends well
-		tells           string
+		says            string
 		notBefore, upTo time.Duration // between the first and the last call to Panther
 	}{
 		"a token":                       {answers: []any{token(2)}, rotates: 1},
-		"refused":                       {answers: []any{refused}, rotates: 1, kind: rotation.TokenRefused, tells: "CIDR"},
+		"refused":                       {answers: []any{refused}, rotates: 1, kind: rotation.TokenRefused, says: "CIDR"},
 		"throttled, then a token":       {answers: []any{throttled, token(2)}, rotates: 2, notBefore: 30 * time.Second, upTo: 31 * time.Second},
 		"not sent, then a token":        {answers: []any{notSent, notSent, token(2)}, rotates: 3, notBefore: time.Second, upTo: 3 * time.Second},
-		"wrong address":                 {answers: []any{misconfigured}, rotates: 1, kind: rotation.EndpointMisconfigured, tells: "PANTHER_API_URL"},
+		"wrong address":                 {answers: []any{misconfigured}, rotates: 1, kind: rotation.EndpointMisconfigured, says: "PANTHER_API_URL"},
 		"lost before it took effect":    {answers: []any{unclear, token(2)}, rotates: 2, asks: 1},
 		"an error of no known kind":     {answers: []any{errors.New("?"), token(2)}, rotates: 2, asks: 1},
 		"an empty token":                {answers: []any{"", token(2)}, change: func(a *account) {}, rotates: 1, asks: 7, kind: rotation.TokenLost},
-		"lost after it took effect":     {answers: []any{unclear}, change: lost, rotates: 1, asks: 7, kind: rotation.TokenLost, tells: "RECOVERY_RECIPIENT"},
+		"lost after it took effect":     {answers: []any{unclear}, change: lost, rotates: 1, asks: 7, kind: rotation.TokenLost, says: "RECOVERY_RECIPIENT"},
 		"hangs":                         {answers: []any{context.DeadlineExceeded, token(2)}, rotates: 2, asks: 1},
 		"hangs, and took effect":        {answers: []any{context.DeadlineExceeded}, change: lost, rotates: 1, asks: 7, kind: rotation.TokenLost, notBefore: 90 * time.Second, upTo: 92 * time.Second},
 		"lost, then nothing clear":      {answers: []any{unclear, token(2)}, checks: []error{unclear, throttled, notSent, misconfigured}, rotates: 2, asks: 5},
-		"lost, and never anything more": {answers: []any{unclear}, checks: slices.Repeat([]error{unclear}, 100), rotates: 1, asks: 33, kind: rotation.OutcomeUnknown, tells: "rotate-secret", upTo: lambdaTimeout},
-		"never a connection":            {answers: slices.Repeat([]any{notSent}, 100), rotates: 29, kind: rotation.PantherUnavailable, tells: "NAT", upTo: lambdaTimeout},
+		"lost, and never anything more": {answers: []any{unclear}, checks: slices.Repeat([]error{unclear}, 100), rotates: 1, asks: 33, kind: rotation.OutcomeUnknown, says: "rotate-secret", upTo: lambdaTimeout},
+		"never a connection":            {answers: slices.Repeat([]any{notSent}, 100), rotates: 29, kind: rotation.PantherUnavailable, says: "NAT", upTo: lambdaTimeout},
 		"asked to wait for too long":    {answers: []any{answer(rotation.Throttled, time.Hour)}, rotates: 1, kind: rotation.PantherUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestWhatEachAnswerMeans(t *testing.T) {
 					tc.change(a)
 				}
 				if tc.kind != "" {
-					a.mustFail(rotation.CreateSecret, tc.kind, tc.tells)
+					a.mustFail(rotation.CreateSecret, tc.kind, tc.says)
 				} else {
 					a.mustRun(rotation.CreateSecret)
 					a.mustHold("new", 2)
@@ -248,7 +248,7 @@ func TestTheLivingTokenIsFoundInTheSecret(t *testing.T) {
 		"of a cancelled rotation":     {labels: nil, found: true},
 		"of a label moved back":       {labels: []string{rotation.LabelPrevious}, found: true},
 		"of a second invocation":      {labels: []string{rotation.LabelSuccessor}, found: true},
-		"not where somebody labelled": {labels: []string{"KEEP"}},
+		"not where a person labelled": {labels: []string{"KEEP"}},
 		"not in an older version":     {older: true},
 		"not in an older AWSPREVIOUS": {older: true, labels: []string{rotation.LabelPrevious}},
 	} {

@@ -24,10 +24,10 @@ func TestAFilledVersionIsComparedWithAWSCURRENT(t *testing.T) {
 		"AWSCURRENT is a successor":     {func(a *account) { a.moveCurrent(a.addSuccessor("old", "new", token(3))) }, ""},
 		"AWSCURRENT is of odd form":     {func(a *account) { a.versions["old"].value = "{}" }, ""},
 		"the version is of odd form":    {func(a *account) { a.versions["new"].value = "{}" }, ""},
-		"somebody put a living token":   {func(a *account) { a.put("theirs", token(4)); a.keepPending() }, rotation.Abandoned},
-		"somebody put a dead token":     {func(a *account) { a.put("theirs", token(5)); a.keepPending() }, rotation.StaleSave},
-		"somebody put one of no answer": {func(a *account) { a.put("theirs", token(4)); a.keepPending(); a.checks = []error{unclear} }, rotation.Abandoned},
-		"somebody put an odd value":     {func(a *account) { a.put("theirs", "{}"); a.keepPending() }, rotation.Abandoned},
+		"a person put a living token":   {func(a *account) { a.put("theirs", token(4)); a.keepPending() }, rotation.Abandoned},
+		"a person put a dead token":     {func(a *account) { a.put("theirs", token(5)); a.keepPending() }, rotation.StaleSave},
+		"a person put one of no answer": {func(a *account) { a.put("theirs", token(4)); a.keepPending(); a.checks = []error{unclear} }, rotation.Abandoned},
+		"a person put an odd value":     {func(a *account) { a.put("theirs", "{}"); a.keepPending() }, rotation.Abandoned},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
@@ -44,7 +44,7 @@ func TestAFilledVersionIsComparedWithAWSCURRENT(t *testing.T) {
 	}
 }
 
-// keepPending is a write of the rotation that took effect after somebody put a
+// keepPending is a write of the rotation that took effect after a person put a
 // value: it puts AWSPENDING back.
 func (a *account) keepPending() { a.version = "new"; a.move(rotation.LabelPending, "new") }
 
@@ -73,7 +73,7 @@ func TestHowLongReplicasAreWaitedFor(t *testing.T) {
 // TestBeforeACallIsRepeated is what is read again after Panther turned a call
 // away.
 func TestBeforeACallIsRepeated(t *testing.T) {
-	for call, tells := range map[string]string{"Read new": "another invocation", "ReadCurrent": "AWSCURRENT value again"} {
+	for call, says := range map[string]string{"Read new": "another invocation", "ReadCurrent": "AWSCURRENT value again"} {
 		inAccount(t, func(t *testing.T, a *account) {
 			a.answers = []any{throttled}
 			a.fail = func(c string) error {
@@ -82,7 +82,7 @@ func TestBeforeACallIsRepeated(t *testing.T) {
 				}
 				return nil
 			}
-			a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable, tells)
+			a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable, says)
 		})
 	}
 }
@@ -193,12 +193,12 @@ func TestTheVersionHasAnotherValueMeanwhile(t *testing.T) {
 		meanwhile func(a *account)
 		fail      string
 		kind      rotation.Kind // empty: it ends well
-		beside    int           // writes of a successor version
+		successor int           // writes of a successor version
 	}{
-		"with our token, and somebody put a value": {func(a *account) { a.versions["new"].value = token(3) + "\n"; a.put("theirs", token(7)) }, "", rotation.Abandoned, 1},
+		"with our token, and a person put a value": {func(a *account) { a.versions["new"].value = token(3) + "\n"; a.put("theirs", token(7)) }, "", rotation.Abandoned, 1},
 		"with another token":                       {func(a *account) { a.versions["new"].value = token(5) }, "", "", 1},
-		"and no successor can be stored":           {func(a *account) { a.versions["new"].value = token(5) }, "Put beside", rotation.NotStored, -1},
-		"and somebody put a value":                 {func(a *account) { a.versions["new"].value = token(5); a.put("theirs", token(7)) }, "", rotation.Abandoned, 1},
+		"and no successor can be stored":           {func(a *account) { a.versions["new"].value = token(5) }, "Put successor", rotation.NotStored, -1},
+		"and a person put a value":                 {func(a *account) { a.versions["new"].value = token(5); a.put("theirs", token(7)) }, "", rotation.Abandoned, 1},
 		"it is AWSCURRENT and works":               {func(a *account) { a.versions["new"].value = token(7); a.moveCurrent("new") }, "", "", 1},
 		"it is AWSCURRENT without a token":         {func(a *account) { a.versions["new"].value = "{}"; a.moveCurrent("new") }, "", rotation.Superseded, 1},
 		"it is AWSCURRENT and cannot be read":      {func(a *account) { a.versions["new"].value = token(7); a.moveCurrent("new") }, "Read new", rotation.StoreUnavailable, 1},
@@ -218,10 +218,10 @@ func TestTheVersionHasAnotherValueMeanwhile(t *testing.T) {
 				} else {
 					a.mustFail(rotation.CreateSecret, tc.kind)
 				}
-				if n := a.count("Put beside"); tc.beside >= 0 && n != tc.beside {
+				if n := a.count("Put successor"); tc.successor >= 0 && n != tc.successor {
 					t.Errorf("%d writes of a successor version", n)
 				}
-				if tc.beside > 0 {
+				if tc.successor > 0 {
 					a.mustLog(rotation.EventSuccessorStored)
 				}
 			})
@@ -243,8 +243,8 @@ func TestAVersionThatIsFinishedMeanwhileIsDone(t *testing.T) {
 	})
 }
 
-// TestWhatSomebodyPutMeanwhile is a value that is put while Panther answers.
-func TestWhatSomebodyPutMeanwhile(t *testing.T) {
+// TestWhatWasPutMeanwhile is a value that is put while Panther answers.
+func TestWhatWasPutMeanwhile(t *testing.T) {
 	for name, tc := range map[string]struct {
 		value, call string
 		err         error
@@ -256,7 +256,7 @@ func TestWhatSomebodyPutMeanwhile(t *testing.T) {
 		"it has no token":             {"{}", "", nil, rotation.Abandoned},
 		"it does not work yet":        {token(8), "", nil, rotation.Abandoned},
 		"it is the replaced token":    {token(1), "", nil, rotation.StaleSave},
-		"ours cannot be stored aside": {token(7), "Put beside", errDown, rotation.StoreUnavailable},
+		"ours cannot be stored aside": {token(7), "Put successor", errDown, rotation.StoreUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
@@ -276,7 +276,7 @@ func TestAFlushedTokenIsForgotten(t *testing.T) {
 		for range 2 {
 			a.flush(time.Minute)
 		}
-		if n := a.count("Put beside"); n != 1 {
+		if n := a.count("Put successor"); n != 1 {
 			t.Errorf("%d writes", n)
 		}
 		a.mustLog(rotation.EventStoreFailed, "stale")

@@ -41,7 +41,7 @@ func TestAfterALostAnswer(t *testing.T) {
 				return nil
 			}
 		}},
-		"somebody puts a token": {answers: []any{unclear}, kind: rotation.OutcomeUnknown, change: func(a *account) {
+		"a person puts a token": {answers: []any{unclear}, kind: rotation.OutcomeUnknown, change: func(a *account) {
 			a.onRotate = func() { a.onRotate = nil; a.put("theirs", token(3)) }
 		}},
 	} {
@@ -63,7 +63,7 @@ func TestAfterALostAnswer(t *testing.T) {
 }
 
 // TestASecondInvocationsYoungTokenIsLeftToTestSecret is a second createSecret
-// that stored its token first. Panther refuses a token of now, which says
+// that stored its token first. Panther refuses a token of now, which reports
 // nothing.
 func TestASecondInvocationsYoungTokenIsLeftToTestSecret(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
@@ -83,7 +83,7 @@ func TestASecondInvocationsYoungTokenIsLeftToTestSecret(t *testing.T) {
 	})
 }
 
-func TestOfSeveralFailuresTheLastAnswerIsTold(t *testing.T) {
+func TestOfSeveralFailuresTheLastAnswerIsReported(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.issued = 3
 		a.fail = func(call string) error {
@@ -99,8 +99,8 @@ func TestOfSeveralFailuresTheLastAnswerIsTold(t *testing.T) {
 	})
 }
 
-// TestATokenThatWorksAgainStartsTheDoubtAnew is one refusal between lost answers.
-func TestATokenThatWorksAgainStartsTheDoubtAnew(t *testing.T) {
+// TestATokenThatWorksAgainRestartsTheDoubt is one refusal between lost answers.
+func TestATokenThatWorksAgainRestartsTheDoubt(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.answers = []any{unclear, context.DeadlineExceeded, token(3)}
 		a.checks = []error{refused, nil, refused}
@@ -109,7 +109,7 @@ func TestATokenThatWorksAgainStartsTheDoubtAnew(t *testing.T) {
 	})
 }
 
-// TestAPutDuringTheCallIsNoLoss: Panther refuses the token because somebody
+// TestAPutDuringTheCallIsNoLoss: Panther refuses the token because a person
 // replaced it.
 func TestAPutDuringTheCallIsNoLoss(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
@@ -151,12 +151,12 @@ func TestALostAnswerAfterAnotherInvocationFinished(t *testing.T) {
 	}
 }
 
-// TestAFinishedVersionThatTellsNothing is never taken for one whose token works.
-func TestAFinishedVersionThatTellsNothing(t *testing.T) {
+// TestAFinishedVersionThatSaysNothing is never taken for one whose token works.
+func TestAFinishedVersionThatSaysNothing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		value string
 		reads int // of AWSCURRENT that succeed
-		tells string
+		says  string
 	}{
 		"it has no token":           {"{}", 100, "its token does not work"},
 		"AWSCURRENT cannot be read": {token(3), 2, "cannot read"},
@@ -175,7 +175,45 @@ func TestAFinishedVersionThatTellsNothing(t *testing.T) {
 					}
 					return nil
 				}
-				a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, tc.tells)
+				a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, tc.says)
+			})
+		})
+	}
+}
+
+// TestALostCallThatTakesEffectLate replaces the token of the other invocation
+// after both have looked. Where the old token works for a while after a
+// rotation, only waiting shows it.
+func TestALostCallThatTakesEffectLate(t *testing.T) {
+	for name, tc := range map[string]struct {
+		oldWorks bool
+		checks   []error
+		longest  time.Duration
+	}{
+		"the old token still works":         {true, nil, 33 * time.Second},
+		"the first answer is ambiguous":     {true, []error{unclear}, 33 * time.Second},
+		"Panther refuses the old token now": {false, nil, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inAccount(t, func(t *testing.T, a *account) {
+				a.answers, a.checks = []any{unclear}, tc.checks
+				a.onRotate = func() {
+					a.versions["new"].value = token(3)
+					a.moveCurrent("new")
+					a.living[token(1)], a.living[token(3)] = tc.oldWorks, true
+				}
+				if tc.oldWorks {
+					a.after(10*time.Second, func() { a.living[token(3)] = false })
+				}
+				started := time.Now()
+				if tc.oldWorks {
+					a.mustFail(rotation.CreateSecret, rotation.OutcomeUnknown, "its token does not work")
+				} else {
+					a.mustRun(rotation.CreateSecret)
+				}
+				if took := time.Since(started); took > tc.longest {
+					t.Errorf("createSecret took %v, want at most %v", took, tc.longest)
+				}
 			})
 		})
 	}

@@ -55,7 +55,7 @@ func TestFinishSecretNeedsToReadTheVersion(t *testing.T) {
 	}
 }
 
-func TestFinishSecretTellsWhatItDoes(t *testing.T) {
+func TestFinishSecretLogsWhatItDoes(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.versions["new"].value = token(2)
 		a.replicas = []rotation.Replica{{Region: "us-east-1", Status: "Failed"}, {Region: "us-east-2", Status: "InSync"}}

@@ -73,7 +73,7 @@ type account struct {
 	change func()
 
 	fail     func(call string) error // before a call to the store takes effect
-	takenBy  func(id string)         // when a write beside the rotation fails
+	takenBy  func(id string)         // when a write next to the rotation fails
 	unlisted string                  // a version that is not listed
 	then     func(call string)       // after it
 
@@ -146,12 +146,12 @@ func (a *account) run(step rotation.Step, timeout ...time.Duration) *rotation.Er
 }
 
 // mustFail runs a step that has to end with this kind, telling these things.
-func (a *account) mustFail(step rotation.Step, kind rotation.Kind, tells ...string) {
+func (a *account) mustFail(step rotation.Step, kind rotation.Kind, says ...string) {
 	a.t.Helper()
-	a.check(a.run(step), kind, tells...)
+	a.check(a.run(step), kind, says...)
 }
 
-func (a *account) check(failure *rotation.Error, kind rotation.Kind, tells ...string) {
+func (a *account) check(failure *rotation.Error, kind rotation.Kind, says ...string) {
 	a.t.Helper()
 	if failure == nil {
 		a.t.Fatalf("it succeeded, want %s", kind)
@@ -159,7 +159,7 @@ func (a *account) check(failure *rotation.Error, kind rotation.Kind, tells ...st
 	if !errors.Is(failure, kind) {
 		a.t.Fatalf("it failed with %s: %v; want %s", failure.Kind, failure, kind)
 	}
-	for _, part := range append(tells, arn, "version "+a.version, "Runbook: #"+strings.ToLower(string(kind))) {
+	for _, part := range append(says, arn, "version "+a.version, "Runbook: #"+strings.ToLower(string(kind))) {
 		if !strings.Contains(failure.Error(), part) {
 			a.t.Errorf("the message does not tell %q: %v", part, failure)
 		}
@@ -303,14 +303,14 @@ func (a *account) Put(ctx context.Context, p rotation.Put) error {
 		if !p.RotationToken.IsEmpty() {
 			return errors.New("InvalidRequestException: the RotationToken is stale")
 		}
-	} else if p.RotationToken.Reveal() != rotationToken && a.count("Put beside") == 0 { // Flush tries without it, too
+	} else if p.RotationToken.Reveal() != rotationToken && a.count("Put successor") == 0 { // Flush tries without it, too
 		a.t.Error("a Put without the RotationToken")
 	}
 	if strings.HasSuffix(call, rotation.LabelSuccessor) {
-		call = "Put beside"
+		call = "Put successor"
 	}
 	if err := a.store(ctx, call); err != nil {
-		if a.takenBy != nil && call == "Put beside" {
+		if a.takenBy != nil && call == "Put successor" {
 			a.takenBy(p.VersionID)
 		}
 		return err
@@ -349,7 +349,7 @@ func (a *account) moveCurrent(id string) {
 	a.move(rotation.LabelCurrent, id)
 }
 
-// put is somebody who stores a value. Secrets Manager abandons a rotation for it.
+// put is a person who stores a value. Secrets Manager abandons a rotation for it.
 func (a *account) put(id, value string) {
 	a.add(id, value)
 	a.moveCurrent(id)

@@ -56,7 +56,7 @@ func TestAHeldTokenIsStoredBeforeEveryStep(t *testing.T) {
 	}
 }
 
-// TestAHeldTokenGoesIntoThePresentValue is somebody who edits another key
+// TestAHeldTokenGoesIntoThePresentValue is a person who edits another key
 // before the next attempt.
 func TestAHeldTokenGoesIntoThePresentValue(t *testing.T) {
 	inEachForm(t, func(t *testing.T, a *account, f form) {
@@ -190,7 +190,7 @@ func TestASealerThatPanicsLosesNoToken(t *testing.T) {
 }
 
 // TestALateWriteRevivesNoRotation is a write that took effect only after
-// somebody put a value. The process still holds the token when Secrets Manager
+// a person put a value. The process still holds the token when Secrets Manager
 // runs createSecret again.
 func TestALateWriteRevivesNoRotation(t *testing.T) {
 	inEachForm(t, func(t *testing.T, a *account, f form) {
@@ -206,7 +206,7 @@ func TestALateWriteRevivesNoRotation(t *testing.T) {
 		a.move(rotation.LabelPending, "v1")
 		a.mustFail(rotation.CreateSecret, rotation.Abandoned)
 		if a.labelled(rotation.LabelPending) != "" {
-			t.Error("the rotation goes on over the value that somebody put")
+			t.Error("the rotation goes on over the value that a person put")
 		}
 	})
 }
@@ -217,7 +217,7 @@ func TestWhatIsHeldIsStoredBeforeACheck(t *testing.T) {
 		a.notStored()
 		attempts := 0
 		a.fail = func(call string) error {
-			if attempts++; call == "Put beside" && attempts == 1 {
+			if attempts++; call == "Put successor" && attempts == 1 {
 				return context.DeadlineExceeded // it hangs
 			}
 			return nil
@@ -231,9 +231,9 @@ func TestWhatIsHeldIsStoredBeforeACheck(t *testing.T) {
 	})
 	inAccount(t, func(t *testing.T, a *account) {
 		a.notStored()
-		a.failing("Put beside", errDown)
+		a.failing("Put successor", errDown)
 		a.flush(time.Minute)
-		if n := a.count("Put beside"); n < 10 || n > 30 {
+		if n := a.count("Put successor"); n < 10 || n > 30 {
 			t.Errorf("%d attempts in a minute", n)
 		}
 	})
@@ -299,18 +299,18 @@ func TestASuccessorThatIsThereIsStored(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
 				a.notStored()
 				a.fail = func(call string) error {
-					if call == "Put beside" {
+					if call == "Put successor" {
 						return rotation.ErrVersionTaken
 					}
 					return nil
 				}
-				var beside string
+				var successor string
 				a.unlabel("new", rotation.LabelPending)
-				a.takenBy = func(id string) { beside = id; a.versions[id] = &version{value: "  " + token(tc.token)} }
+				a.takenBy = func(id string) { successor = id; a.versions[id] = &version{value: "  " + token(tc.token)} }
 				tc.store(a)
 				a.calls = nil
 				_ = a.run(rotation.SetSecret)
-				if held := len(a.calls) > 0; beside == "" || held != tc.held {
+				if held := len(a.calls) > 0; successor == "" || held != tc.held {
 					t.Errorf("is the token held still? %v", a.calls)
 				}
 			})
@@ -318,7 +318,7 @@ func TestASuccessorThatIsThereIsStored(t *testing.T) {
 	}
 }
 
-func TestAHeldTokenGoesBesideAVersionOlderThanAWSCURRENT(t *testing.T) {
+func TestAHeldTokenStaysOutOfAVersionOlderThanAWSCURRENT(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.notStored()
 		a.add("edit", token(1)+"\n")

@@ -3,7 +3,7 @@ package rotation
 import "strings"
 
 // Kind says how a rotation step failed. Kinds are errors, so
-// errors.Is(err, TokenLost) tells them apart. Each arrives as errorType in
+// errors.Is(err, TokenLost) distinguishes them. Each arrives as errorType in
 // Lambda's error payload and as a dimension of the metric RotationsFailed.
 type Kind string
 

@@ -39,7 +39,7 @@ func inEachForm(t *testing.T, test func(t *testing.T, a *account, f form)) {
 
 func later() { time.Sleep(24 * time.Hour) }
 
-// TestAStaleSaveIsHealed is about somebody who reads the value, lets a rotation
+// TestAStaleSaveIsHealed is about a person who reads the value, lets a rotation
 // pass and then saves the value with another key changed. AWSCURRENT then holds
 // a token that was replaced. One rotation heals it and keeps the edit.
 func TestAStaleSaveIsHealed(t *testing.T) {
@@ -157,7 +157,7 @@ func TestADescendantOfAReplacedCredentialStaysAway(t *testing.T) {
 }
 
 // TestTheVersionThatASuccessorNamesDecides is the same where a purge took that
-// version away: then nothing tells the age of the token.
+// version away: then nothing shows the age of the token.
 func TestTheVersionThatASuccessorNamesDecides(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.issued = 3
@@ -277,5 +277,23 @@ func TestThePagesOfManyVersionsAreNoHindrance(t *testing.T) {
 		a.add("living", token(2))
 		a.mustRun(rotation.CreateSecret)
 		a.mustHold("new", 2)
+	})
+}
+
+// TestADeadTokenIsReportedSoonAfterItsYouth: the pauses must not reach beyond
+// the time that a young token may need.
+func TestADeadTokenIsReportedSoonAfterItsYouth(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		for _, v := range a.versions {
+			v.created = time.Now()
+		}
+		a.living = map[string]bool{}
+		a.issued = 3
+		started := time.Now()
+		a.mustFail(rotation.CreateSecret, rotation.TokenRefused)
+		// The search for a younger token takes some five seconds more.
+		if took := time.Since(started) - propagationTimeout; took < 0 || took > 6*time.Second {
+			t.Errorf("it took %v longer than PropagationTimeout", took)
+		}
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"panther-token-rotation/internal/secret"
 )
 
-// TestAValuePutDuringCreateSecretStays is somebody who stores a value while
-// Panther answers. Theirs stays AWSCURRENT; the new token is kept beside it.
+// TestAValuePutDuringCreateSecretStays is a person who stores a value while
+// Panther answers. Theirs stays AWSCURRENT; the new token is kept next to it.
 func TestAValuePutDuringCreateSecretStays(t *testing.T) {
 	inEachForm(t, func(t *testing.T, a *account, f form) {
 		a.begin("v1")
@@ -104,7 +104,7 @@ func TestALabelMovedBackIsNoPut(t *testing.T) {
 	})
 }
 
-// TestTheirsMayHoldOurToken is somebody who put the new token by hand, with
+// TestTheirsMayHoldOurToken is a person who put the new token by hand, with
 // another key changed: it is stored, and their edit stays.
 func TestTheirsMayHoldOurToken(t *testing.T) {
 	inEachForm(t, func(t *testing.T, a *account, f form) {
@@ -124,7 +124,7 @@ func TestTheirsMayHoldOurToken(t *testing.T) {
 }
 
 // TestALookThatStaysUnclearFailsTheStep is a retry after the look at the labels
-// failed. Somebody put a value meanwhile: the rotation must not go on.
+// failed. A person put a value meanwhile: the rotation must not go on.
 func TestALookThatStaysUnclearFailsTheStep(t *testing.T) {
 	inEachForm(t, func(t *testing.T, a *account, f form) {
 		a.living[token(7)], a.living[token(8)] = true, true
@@ -144,12 +144,12 @@ func TestALookThatStaysUnclearFailsTheStep(t *testing.T) {
 		a.fail = nil
 		a.mustFail(rotation.CreateSecret, rotation.Abandoned)
 		if a.labelled(rotation.LabelCurrent) != "theirs" || a.labelled(rotation.LabelPending) != "" {
-			t.Error("the rotation went on over the value that somebody put")
+			t.Error("the rotation went on over the value that a person put")
 		}
 	})
 }
 
-// TestAVersionThatLostItsLabelGetsNoToken is a rotation that somebody cancelled
+// TestAVersionThatLostItsLabelGetsNoToken is a rotation that a person cancelled
 // while Panther answered, and whose label they removed.
 func TestAVersionThatLostItsLabelGetsNoToken(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
@@ -189,7 +189,7 @@ func TestACopyOfAWSCURRENTIsNoRotation(t *testing.T) {
 	})
 }
 
-// TestABinaryPendingValueIsUnusable is somebody's own AWSPENDING version.
+// TestABinaryPendingValueIsUnusable is an operator's own AWSPENDING version.
 func TestABinaryPendingValueIsUnusable(t *testing.T) {
 	for _, step := range []rotation.Step{rotation.CreateSecret, rotation.TestSecret, rotation.FinishSecret} {
 		inAccount(t, func(t *testing.T, a *account) {
@@ -264,9 +264,9 @@ func TestStoringIsProvedBeforeEachCall(t *testing.T) {
 	})
 }
 
-// TestATokenThatSomebodyReplacedIsNotRotated is an operator who puts a token
+// TestATokenThatAnOperatorReplacedIsNotRotated is an operator who puts a token
 // while the function waits for Panther.
-func TestATokenThatSomebodyReplacedIsNotRotated(t *testing.T) {
+func TestATokenThatAnOperatorReplacedIsNotRotated(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.answers = []any{throttled, token(2)}
 		a.onRotate = func() { a.onRotate = nil; a.put("theirs", token(3)) }
@@ -308,7 +308,7 @@ func TestFinishSecretLeavesAnEmptyVersionAlone(t *testing.T) {
 	})
 }
 
-// TestAValuePutBeforeTheListStays is somebody who stores a value between the
+// TestAValuePutBeforeTheListStays is a person who stores a value between the
 // first look and the list, where the read of AWSCURRENT lags behind.
 func TestAValuePutBeforeTheListStays(t *testing.T) {
 	inEachForm(t, func(t *testing.T, a *account, f form) {
@@ -359,9 +359,9 @@ func TestALabelMovedToAVersionWithoutLabelsIsNoPut(t *testing.T) {
 	})
 }
 
-// TestAValuePutBesideASecondCreateSecretStays is a createSecret beside this one
-// that fills the version after somebody put a value, and ends before it looks.
-func TestAValuePutBesideASecondCreateSecretStays(t *testing.T) {
+// TestAValuePutDuringASecondCreateSecretStays is a createSecret next to this one
+// that fills the version after a person put a value, and ends before it looks.
+func TestAValuePutDuringASecondCreateSecretStays(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answer error
 		kind   rotation.Kind
@@ -380,7 +380,7 @@ func TestAValuePutBesideASecondCreateSecretStays(t *testing.T) {
 				}
 				a.mustFail(rotation.CreateSecret, tc.kind, "another value was put")
 				if a.labelled(rotation.LabelPending) != "" {
-					t.Error("the rotation goes on over the value that somebody put")
+					t.Error("the rotation goes on over the value that a person put")
 				}
 			})
 		})

@@ -33,9 +33,9 @@ var afterAnswer = map[action]map[Answer]action{
 	search: {Unauthorized: rotate},
 }
 
-// doubtTime is how long Panther must refuse a token, in all, until a refusal
-// after a lost answer counts. One 401 is not the last word. Where tokens start
-// working sooner, the PropagationTimeout is enough.
+// doubtTime is how long after a lost answer nothing Panther says of the token is
+// the last word: one 401 may be wrong, and the lost call may take effect late.
+// Where tokens start working sooner, the PropagationTimeout is enough.
 const doubtTime = 30 * time.Second
 
 // errPendingHasValue says that another invocation stored a value in the
@@ -59,13 +59,17 @@ type nextToken struct {
 type exchange struct {
 	*invocation
 	current currentVersion
-	// doubt: a call may have rotated the token, but its answer was lost.
-	doubt bool
+	// lostAt is when the answer to a call was lost that may have rotated the
+	// token; zero: never.
+	lostAt time.Time
 	// refusedSince is when Panther first refused the token in doubt.
 	refusedSince time.Time
 	// activeUnclear: Panther refuses the standby, and did not say whether the
 	// active token works.
 	activeUnclear bool
+	// youth is how long the refused token may still need to work; 0 if that is
+	// unknown or over.
+	youth time.Duration
 	// last is the last answer without a token; nil before the first call.
 	last *AnswerError
 }
@@ -83,6 +87,9 @@ func (inv *invocation) rotateToken(ctx context.Context, current currentVersion) 
 		}
 		x.last = answer
 		do = x.decide(do, answer.Answer)
+		if x.youth > 0 {
+			wait.next, x.youth = min(wait.next, x.youth), 0 // a dead token is reported soon after
+		}
 		switch {
 		case do == giveUp:
 			return nextToken{}, x.failed(EndpointMisconfigured, "cannot reach Panther's API at PANTHER_API_URL: "+answer.Summary, nil)
@@ -92,11 +99,17 @@ func (inv *invocation) rotateToken(ctx context.Context, current currentVersion) 
 	}
 }
 
+// inDoubt reports whether a call may have rotated the token, but its answer was
+// lost.
+func (x *exchange) inDoubt() bool { return !x.lostAt.IsZero() }
+
+func (x *exchange) doubtTime() time.Duration { return min(doubtTime, x.PropagationTimeout) }
+
 // decide reads the table, but after a lost answer nothing that denies danger
 // and no single refusal counts.
 func (x *exchange) decide(done action, answer Answer) action {
 	next := afterAnswer[done][answer]
-	if !x.doubt {
+	if !x.inDoubt() {
 		return next
 	}
 	switch {
@@ -108,7 +121,7 @@ func (x *exchange) decide(done action, answer Answer) action {
 	switch {
 	case next == giveUp, done == search:
 		return probe
-	case time.Since(x.refusedSince) < min(doubtTime, x.PropagationTimeout):
+	case time.Since(x.refusedSince) < x.doubtTime():
 		return probe
 	}
 	return next
@@ -146,7 +159,7 @@ func (x *exchange) checkStillEmpty(ctx context.Context) error {
 		return x.failed(StoreUnavailable, "cannot read whether another invocation stored a token", err)
 	}
 	if err := x.checkFilled(ctx, pending); err != nil {
-		if failure := x.asError(err); x.doubt {
+		if failure := x.asError(err); x.inDoubt() {
 			return x.failed(failure.Kind, failure.What, failure.Cause)
 		}
 		return err
@@ -159,9 +172,10 @@ func (x *exchange) checkStillEmpty(ctx context.Context) error {
 // lost call may have replaced that token, where the old one works for a while
 // after a rotation.
 func (x *exchange) confirmFinished(ctx context.Context, pending Version) error {
-	if !x.doubt {
+	if !x.inDoubt() {
 		return errPendingHasValue
 	}
+	x.awaitLateEffect(ctx)
 	current, err := x.readCurrent(ctx)
 	if err != nil {
 		return x.failed(StoreUnavailable, "cannot read the AWSCURRENT value again", err)
@@ -171,6 +185,17 @@ func (x *exchange) confirmFinished(ctx context.Context, pending Version) error {
 		return errPendingHasValue
 	}
 	return x.failed(Superseded, "the version is AWSCURRENT already, and its token does not work", nil)
+}
+
+// awaitLateEffect waits while the lost call may still take effect: an effect can
+// come later than its error. Once Panther refuses the token, there can be none.
+func (x *exchange) awaitLateEffect(ctx context.Context) {
+	for until := x.lostAt.Add(x.doubtTime()); time.Now().Before(until); {
+		answer := x.check(ctx, x.current.value.Next())
+		if answer != nil && answer.Answer == Unauthorized || !sleep(ctx, askAgainTime) {
+			return
+		}
+	}
 }
 
 // freshTime is how long after it was read AWSCURRENT counts as unchanged. In an
@@ -203,7 +228,9 @@ func (x *exchange) rotate(ctx context.Context) (nextToken, *AnswerError, error) 
 		return next, nil, nil
 	}
 	answer := answerOf(err)
-	x.doubt = x.doubt || answer.Answer == Ambiguous
+	if answer.Answer == Ambiguous {
+		x.lostAt = time.Now()
+	}
 	EventRotateFailed.Log(x.log, "answer", answer.Summary, "duration_ms", took)
 	return nextToken{}, answer, nil
 }
@@ -261,7 +288,7 @@ func (x *exchange) hold(token secret.Text) nextToken {
 // failed makes an error of x. After a lost answer, no kind may say that
 // nothing happened.
 func (x *exchange) failed(kind Kind, what string, cause error) *Error {
-	if x.doubt {
+	if x.inDoubt() {
 		return x.fail(OutcomeUnknown, "an answer to rotateAPIToken was lost; then: "+what, cause)
 	}
 	return x.fail(kind, what+"; nothing was rotated", cause)
@@ -271,7 +298,7 @@ func (x *exchange) outOfTime() *Error {
 	switch {
 	case x.activeUnclear:
 		return x.fail(OutcomeUnknown, "Panther refuses the standby token and did not say whether the active one works ("+x.last.Summary+")", nil)
-	case x.doubt:
+	case x.inDoubt():
 		return x.fail(OutcomeUnknown, "an answer to rotateAPIToken was lost, and the token's state is unknown ("+x.last.Summary+")", nil)
 	case x.last == nil:
 		return x.fail(NoTime, "too little time is left in this invocation to rotate the token and store the new one", nil)
@@ -282,7 +309,7 @@ func (x *exchange) outOfTime() *Error {
 }
 
 // refused decides what a refusal means that is final. Of two tokens, the
-// active one tells whether readers are affected.
+// active one reports whether readers are affected.
 func (x *exchange) refused(ctx context.Context, versions lineage) (*AnswerError, error) {
 	if err := x.checkUnchanged(ctx); err != nil {
 		return nil, err
@@ -301,7 +328,7 @@ func (x *exchange) refused(ctx context.Context, versions lineage) (*AnswerError,
 			what = "Panther refuses both tokens, and no version holds one that may replace them"
 		}
 	}
-	if x.doubt {
+	if x.inDoubt() {
 		return nil, x.fail(lost, "Panther rotated the token, but the answer with the new one was lost", nil)
 	}
 	return nil, x.fail(refused, what, nil)

@@ -59,10 +59,10 @@ func TestATokenThatWasNotStoredIsStoredByTheNextAttempt(t *testing.T) {
 		change func(a *account)
 		where  string // which version holds it in the end; "" for one of its own
 	}{
-		"in the same version":           {func(*account) {}, "new"},
-		"in the next version":           {func(a *account) { a.add("new", "", rotation.LabelPending) }, "new"},
-		"beside a version with a value": {func(a *account) { a.versions["new"].value = token(3) }, ""},
-		"which it was all the time":     {func(a *account) { a.versions["new"].value = token(2) }, "new"},
+		"in the same version":            {func(*account) {}, "new"},
+		"in the next version":            {func(a *account) { a.add("new", "", rotation.LabelPending) }, "new"},
+		"next to a version with a value": {func(a *account) { a.versions["new"].value = token(3) }, ""},
+		"which it was all the time":      {func(a *account) { a.versions["new"].value = token(2) }, "new"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
@@ -74,10 +74,10 @@ func TestATokenThatWasNotStoredIsStoredByTheNextAttempt(t *testing.T) {
 				a.living[token(3)] = true
 				tc.change(a)
 				a.mustRun(rotation.CreateSecret)
-				where, beside := tc.where, a.labelled(rotation.LabelSuccessor)
+				where, successor := tc.where, a.labelled(rotation.LabelSuccessor)
 				if where == "" {
-					where = beside
-				} else if beside != "" {
+					where = successor
+				} else if successor != "" {
 					t.Error("the token was stored twice")
 				}
 				a.mustHold(where, 2)
@@ -151,7 +151,7 @@ func TestATokenHeldForOneSecretIsNotStoredInAnother(t *testing.T) {
 	})
 }
 
-func TestATokenIsNotStoredOverOneThatSomebodyPut(t *testing.T) {
+func TestATokenIsNotStoredOverOneThatWasPut(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.answers = []any{token(2)}
 		a.failing("Put new AWSPENDING", errDown)
@@ -163,7 +163,7 @@ func TestATokenIsNotStoredOverOneThatSomebodyPut(t *testing.T) {
 		a.mustRun(rotation.CreateSecret)
 		a.mustHold(a.labelled(rotation.LabelSuccessor), 2)
 		if a.versions["new"].value == token(2) {
-			t.Error("the rotation went on with the token that somebody had replaced")
+			t.Error("the rotation went on with the token that a person had replaced")
 		}
 	})
 }
@@ -196,13 +196,13 @@ func TestAWriteThatOnlySeemedToFailIsNoSecondToken(t *testing.T) {
 		}
 		a.mustRun(rotation.CreateSecret)
 		a.mustHold("new", 2)
-		if a.count("Put beside") != 0 {
+		if a.count("Put successor") != 0 {
 			t.Error("it was stored twice")
 		}
 	})
 }
 
-func TestTheTokenOfASecondInvocationIsKeptBeside(t *testing.T) {
+func TestTheTokenOfASecondInvocationIsKept(t *testing.T) {
 	for name, alive := range map[string]bool{"the stored one lives": true, "the stored one is dead": false} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
@@ -232,7 +232,7 @@ func TestASealThatFailsDoesNotStopTheStoring(t *testing.T) {
 			t.Error("the seal that failed is not measured")
 		}
 		if !strings.Contains(a.log.String(), "no seal") {
-			t.Error("nobody was told")
+			t.Error("no failure was reported")
 		}
 	})
 }

@@ -162,7 +162,7 @@ func (inv *invocation) giveUpTesting(ctx context.Context, pending Version, value
 }
 
 // replacedToken returns the one token of AWSCURRENT that the version does not
-// hold. If there is none, or two, AWSCURRENT tells nothing.
+// hold. If there is none, or two, AWSCURRENT says nothing.
 func replacedToken(current []secret.Text, value secret.Value) (replaced secret.Text, ok bool) {
 	for _, token := range current {
 		if value.Holds(token) {
@@ -194,7 +194,8 @@ func (inv *invocation) supersede(ctx context.Context, current Version, value sec
 		made = origin{at: current.Created}
 	}
 	excluded := append(theirs.Tokens(), value.Tokens()...)
-	found, _ := inv.findLiving(ctx, versions.candidates(theirs, made, excluded...), versions.partial)
+	standby, _ := theirs.Standby()
+	found, _ := inv.findLiving(ctx, versions.candidates(made, standby, excluded...), versions.partial)
 	if found == nil {
 		return inv.fail(NotYetWorking, what, nil)
 	}

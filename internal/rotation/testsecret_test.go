@@ -50,18 +50,18 @@ func TestTestSecretReadsAgainWhereReadsLag(t *testing.T) {
 	})
 }
 
-func TestTestSecretTellsWhyATokenDoesNotWork(t *testing.T) {
+func TestTestSecretReportsWhyATokenDoesNotWork(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change  func(a *account)
 		kind    rotation.Kind
-		tells   string
+		says    string
 		pending bool // whether AWSPENDING stays
 	}{
 		"the current one works": {func(*account) {}, rotation.ReplacedByHand, "--version-stage AWSPENDING --remove-from-version-id new", true},
 		"neither works":         {func(a *account) { a.living = map[string]bool{} }, rotation.NotYetWorking, "Do not remove AWSPENDING", true},
 		"another version has it": {func(a *account) {
 			a.living = map[string]bool{token(3): true}
-			a.add("beside", token(3), rotation.LabelSuccessor)
+			a.add("successor", token(3), rotation.LabelSuccessor)
 		}, rotation.Superseded, "rotate-secret", false},
 		"Panther cannot be reached": {func(a *account) { a.checks = slices.Repeat([]error{notSent}, 1000) }, rotation.NotYetWorking, "network path", true},
 		"the address is wrong":      {func(a *account) { a.checks = []error{misconfigured} }, rotation.EndpointMisconfigured, "PANTHER_API_URL", true},
@@ -71,7 +71,7 @@ func TestTestSecretTellsWhyATokenDoesNotWork(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
 				a.versions["new"].value = token(2)
 				tc.change(a)
-				a.mustFail(rotation.TestSecret, tc.kind, tc.tells)
+				a.mustFail(rotation.TestSecret, tc.kind, tc.says)
 				if slices.Contains(a.versions["new"].labels, rotation.LabelPending) != tc.pending {
 					t.Error("AWSPENDING is not where it should be")
 				}
@@ -142,7 +142,7 @@ func TestFinishSecretFollowsALabelThatMoved(t *testing.T) {
 	})
 }
 
-func TestFinishSecretYieldsToATokenThatSomebodyPut(t *testing.T) {
+func TestFinishSecretYieldsToATokenThatWasPut(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.versions["new"].value = token(2)
 		a.fail = func(call string) error {
@@ -154,7 +154,7 @@ func TestFinishSecretYieldsToATokenThatSomebodyPut(t *testing.T) {
 		}
 		a.mustFail(rotation.FinishSecret, rotation.NotRotating, "no staging label")
 		if a.labelled(rotation.LabelCurrent) != "by-hand" {
-			t.Error("AWSCURRENT was taken from the token that somebody put")
+			t.Error("AWSCURRENT was taken from the token that a person put")
 		}
 	})
 }
@@ -249,7 +249,7 @@ func TestTestSecretGivesUp(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(a *account)
 		kind   rotation.Kind
-		tells  string
+		says   string
 	}{
 		"nothing is known of the replaced one": {func(a *account) { a.fail = once(a, "ReadCurrent", func() { a.checks = []error{unclear} }) }, rotation.NotYetWorking, "could not be checked"},
 		"the replaced one is dead":             {func(*account) {}, rotation.NotYetWorking, "neither does the one it replaced"},
@@ -258,15 +258,15 @@ func TestTestSecretGivesUp(t *testing.T) {
 		"the versions cannot be listed":        {func(a *account) { a.failing("Versions", errDown) }, rotation.NotYetWorking, "neither"},
 		"AWSPENDING cannot be removed": {func(a *account) {
 			a.living[token(4)] = true
-			a.add("beside", token(4))
+			a.add("successor", token(4))
 			a.failing("DropPending", errDown)
 		}, rotation.StoreUnavailable, "cannot be removed"},
 		"the living one is older than a stale save": {func(a *account) {
 			a.living[token(4)] = true
-			a.add("beside", token(4))
+			a.add("successor", token(4))
 			a.add("edit", token(1)+"\n")
 			a.moveCurrent("edit")
-		}, rotation.Superseded, "beside"},
+		}, rotation.Superseded, "successor"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inAccount(t, func(t *testing.T, a *account) {
@@ -274,7 +274,7 @@ func TestTestSecretGivesUp(t *testing.T) {
 				a.living = map[string]bool{}
 				tc.change(a)
 				started := time.Now()
-				a.mustFail(rotation.TestSecret, tc.kind, tc.tells)
+				a.mustFail(rotation.TestSecret, tc.kind, tc.says)
 				if took := time.Since(started); a.fail == nil && took > 190*time.Second {
 					t.Errorf("it took %v", took)
 				}

@@ -97,7 +97,7 @@ func TestAdoption(t *testing.T) {
 		other  string // the value of the other version
 		living []int
 		want   string // empty: nothing is adopted
-		tells  bool   // that the standby is dead
+		says   bool   // that the standby is dead
 	}{
 		"the new one of a rotation that was cancelled": {pair(5, 1, "other"), []int{1, 5}, pair(5, 1, "x"), false},
 		"from a version with one token":                {single(5, "other"), []int{1, 5}, pair(5, 1, "x"), false},
@@ -105,7 +105,7 @@ func TestAdoption(t *testing.T) {
 		"the active one and the other one are dead":    {pair(5, 6, "other"), []int{5}, pair(5, 1, "x"), true},
 		"its second token is the one that lives":       {pair(5, 6, "other"), []int{1, 6}, pair(6, 1, "x"), false},
 		"never the active one":                         {single(1, "other"), []int{1}, "", false},
-		"never beside the refused one":                 {pair(5, 2, "other"), []int{1, 5}, "", false},
+		"never next to the refused one":                {pair(5, 2, "other"), []int{1, 5}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inPair(t, func(t *testing.T, a *account) {
@@ -121,7 +121,7 @@ func TestAdoption(t *testing.T) {
 				}
 				a.mustRun(rotation.CreateSecret)
 				a.mustHaveValue("new", tc.want)
-				if a.wasMeasured(rotation.StandbyDead) != tc.tells {
+				if a.wasMeasured(rotation.StandbyDead) != tc.says {
 					t.Error("whether the standby is dead was not told right")
 				}
 			})
@@ -216,9 +216,9 @@ func TestTestSecretAsksGentlyWithTwoTokens(t *testing.T) {
 	})
 }
 
-// TestTheTokenThatWasReplacedTells is testSecret giving up: that the other
+// TestTheTokenThatWasReplacedDecides is testSecret giving up: that the other
 // active token works says nothing.
-func TestTheTokenThatWasReplacedTells(t *testing.T) {
+func TestTheTokenThatWasReplacedDecides(t *testing.T) {
 	for name, tc := range map[string]struct {
 		living  []int
 		current string
@@ -278,9 +278,9 @@ func TestASlowTokenIsNotReplacedByHand(t *testing.T) {
 	})
 }
 
-// TestAStandbyThatSomebodyAddsMeanwhile changes the form of the secret during a
+// TestAStandbyThatIsAddedMeanwhile changes the form of the secret during a
 // rotation of its only token.
-func TestAStandbyThatSomebodyAddsMeanwhile(t *testing.T) {
+func TestAStandbyThatIsAddedMeanwhile(t *testing.T) {
 	inAccount(t, func(t *testing.T, a *account) {
 		a.versions["old"].value, a.issued = single(1, "x"), 3
 		a.living[token(2)] = true
@@ -292,8 +292,8 @@ func TestAStandbyThatSomebodyAddsMeanwhile(t *testing.T) {
 	})
 }
 
-// TestAStandbyThatSomebodyReplacesMeanwhile keeps their pair.
-func TestAStandbyThatSomebodyReplacesMeanwhile(t *testing.T) {
+// TestAStandbyThatIsReplacedMeanwhile keeps their pair.
+func TestAStandbyThatIsReplacedMeanwhile(t *testing.T) {
 	inPair(t, func(t *testing.T, a *account) {
 		a.living[token(6)] = true
 		a.onRotate = func() { a.onRotate = nil; a.put("replaced", pair(1, 6, "x")) }
@@ -321,10 +321,10 @@ func TestARollbackByLabelIsHealed(t *testing.T) {
 	})
 }
 
-// TestTheActiveTokenOfNowTells is a value with a dead active token that somebody
+// TestTheActiveTokenOfNowDecides is a value with a dead active token that a person
 // puts while the standby is found refused. That the active token of before works
 // says nothing of readers then.
-func TestTheActiveTokenOfNowTells(t *testing.T) {
+func TestTheActiveTokenOfNowDecides(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answers []any
 		after   time.Duration
@@ -338,6 +338,63 @@ func TestTheActiveTokenOfNowTells(t *testing.T) {
 				a.living[token(2)], a.answers = false, tc.answers
 				a.after(tc.after, func() { a.put("edit", pair(5, 2, "x")) })
 				a.mustFail(rotation.CreateSecret, tc.kind, "AWSCURRENT moved")
+			})
+		})
+	}
+}
+
+// TestTheSuccessorOfADeadActiveTokenIsFound: two invocations rotated the standby
+// at once. The later token works and is in a successor version, together with
+// the standby that Panther refuses.
+func TestTheSuccessorOfADeadActiveTokenIsFound(t *testing.T) {
+	for name, tc := range map[string]struct {
+		living []int
+		change func(a *account)
+		kind   rotation.Kind // empty: the successor is adopted
+	}{
+		"both tokens are dead":    {living: []int{5}},
+		"the active one lives":    {living: []int{1, 5}, kind: rotation.StandbyRefused},
+		"the successor is dead":   {kind: rotation.TokenRefused},
+		"only an older one lives": {living: []int{6}, kind: rotation.TokenRefused},
+		"a version is unreadable": {living: []int{5}, kind: rotation.TokenRefused, change: func(a *account) {
+			a.add("unreadable", single(7, "x"))
+			a.fail = func(call string) error {
+				if call == "Read unreadable" {
+					return errDown
+				}
+				return nil
+			}
+		}},
+		"the active one needs some time": {living: []int{5}, kind: rotation.StandbyRefused, change: func(a *account) {
+			a.versions["old"].created = time.Now()
+			a.after(time.Minute, func() { a.living[token(1)] = true })
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inPair(t, func(t *testing.T, a *account) {
+				delete(a.versions, "old")
+				delete(a.versions, "new")
+				a.add("first", pair(6, 2, "x"))
+				later()
+				a.add("old", pair(1, 2, "x"))
+				a.moveCurrent("old")
+				later()
+				a.add("other", pair(5, 2, "other"))
+				later()
+				a.living = map[string]bool{}
+				for _, n := range tc.living {
+					a.living[token(n)] = true
+				}
+				if tc.change != nil {
+					tc.change(a)
+				}
+				a.begin("new")
+				if tc.kind != "" {
+					a.mustFail(rotation.CreateSecret, tc.kind)
+					return
+				}
+				a.mustRun(rotation.CreateSecret)
+				a.mustHaveValue("new", pair(5, 1, "x"))
 			})
 		})
 	}

@@ -42,7 +42,7 @@ func (t Text) Reveal() string {
 // IsEmpty reports whether there is nothing in t.
 func (t Text) IsEmpty() bool { return t.Reveal() == "" }
 
-// Equal reports whether both hold the same string. How long it takes tells
+// Equal reports whether both hold the same string. How long it takes says
 // nothing about where they differ.
 func (t Text) Equal(other Text) bool {
 	return subtle.ConstantTimeCompare([]byte(t.Reveal()), []byte(other.Reveal())) == 1

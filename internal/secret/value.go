@@ -142,7 +142,7 @@ type members map[string][2]int
 
 const byteOrderMark = "\ufeff"
 
-// findMembers walks the object's own keys with encoding/json, which tells
+// findMembers walks the object's own keys with encoding/json, which reports
 // where each value ends, so that escaped keys and odd spacing are understood
 // as every other JSON reader understands them.
 func findMembers(s string, keys Keys) (members, error) {
@@ -289,6 +289,17 @@ func (v Value) WithTokens(active, standby Text) Text {
 		return NewText(s[:first.start] + v.encode(active) + s[first.end:second.start] + v.encode(standby) + s[second.end:])
 	}
 	return NewText(s[:second.start] + v.encode(standby) + s[second.end:first.start] + v.encode(active) + s[first.end:])
+}
+
+// AddStandby returns the text of v with a second token behind the first, under
+// key, and every other byte as it was. It reports false if v is no JSON object,
+// or has a standby already.
+func (v Value) AddStandby(key string, standby Text) (Text, bool) {
+	if !v.quoted || v.standby != nil {
+		return Text{}, false
+	}
+	s := v.text.Reveal()
+	return NewText(s[:v.active.end] + ", " + v.encode(NewText(key)) + ": " + v.encode(standby) + s[v.active.end:]), true
 }
 
 func (v Value) encode(token Text) string {

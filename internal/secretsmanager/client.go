@@ -83,7 +83,7 @@ func ReadAWSConfig(getenv func(string) string) (AWSConfig, error) {
 	if !flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
 		c.endpoint = first("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")
 	}
-	if c.endpoint != "" && !isSafe(c.endpoint) {
+	if c.endpoint != "" && !IsSafeEndpoint(c.endpoint) {
 		problems = append(problems, errors.New("AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL: not a URL with https:// (plain http is for a loopback host only)"))
 	}
 	if c.endpoint != "" && (c.fips || c.dualStack) {
@@ -96,8 +96,9 @@ func ReadAWSConfig(getenv func(string) string) (AWSConfig, error) {
 	return c, errors.Join(problems...)
 }
 
-// isSafe says whether tokens may go to the endpoint: by TLS, or within the host.
-func isSafe(endpoint string) bool {
+// IsSafeEndpoint reports whether tokens may go to the endpoint: by TLS, or
+// within the host.
+func IsSafeEndpoint(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Hostname() == "" {
 		return false

@@ -59,8 +59,9 @@ var speakingCodes = []string{
 	"UnrecognizedClientException",
 }
 
-// classify rebuilds an error of the SDK from its parts. It returns nil for nil.
-func classify(operation string, err error) error {
+// Classify rebuilds an error of the SDK from its parts, as [Store] does. It
+// returns nil for nil.
+func Classify(operation string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -243,8 +243,8 @@ func TestTheRotationTokenGoesAlong(t *testing.T) {
 	}
 }
 
-// TestNoAnswerIsToldApart: where there was none, an earlier answer says more.
-func TestNoAnswerIsToldApart(t *testing.T) {
+// TestNoAnswerIsDistinguished: where there was none, an earlier answer says more.
+func TestNoAnswerIsDistinguished(t *testing.T) {
 	if err := put(t.Context(), answering(t, 400, `{"__type":"ThrottlingException"}`)); errors.Is(err, rotation.ErrNoAnswer) {
 		t.Errorf("an answer counts as none: %v", err)
 	}

@@ -54,7 +54,7 @@ func TestACertificateThatIsNotAcceptedIsNamed(t *testing.T) {
 	}
 }
 
-// The SDK attempts a call up to three times. What it tells is the last attempt.
+// The SDK attempts a call up to three times. What it says is the last attempt.
 func TestTheLastAnswerOfSecretsManagerIsReported(t *testing.T) {
 	const quota = `{"__type":"LimitExceededException","Message":"The quota is exceeded."}`
 	for name, last := range map[string]func(w http.ResponseWriter, r *http.Request, giveUp func()){

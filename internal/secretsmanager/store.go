@@ -29,10 +29,10 @@ func New(client *sdk.Client) *Store { return &Store{client} }
 func (s *Store) Describe(ctx context.Context, secretID string) (rotation.Description, error) {
 	out, err := s.client.DescribeSecret(ctx, &sdk.DescribeSecretInput{SecretId: &secretID})
 	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
-		return rotation.Description{}, fmt.Errorf("%w: %w", rotation.ErrNoSecret, classify("DescribeSecret", err))
+		return rotation.Description{}, fmt.Errorf("%w: %w", rotation.ErrNoSecret, Classify("DescribeSecret", err))
 	}
 	if err != nil {
-		return rotation.Description{}, classify("DescribeSecret", err)
+		return rotation.Description{}, Classify("DescribeSecret", err)
 	}
 	d := rotation.Description{
 		ARN:             aws.ToString(out.ARN),
@@ -62,9 +62,9 @@ func (s *Store) get(ctx context.Context, in *sdk.GetSecretValueInput) (rotation.
 	out, err := s.client.GetSecretValue(ctx, in)
 	if err != nil {
 		if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
-			return rotation.Version{}, fmt.Errorf("%w: %w", rotation.ErrNoValue, classify("GetSecretValue", err))
+			return rotation.Version{}, fmt.Errorf("%w: %w", rotation.ErrNoValue, Classify("GetSecretValue", err))
 		}
-		return rotation.Version{}, classify("GetSecretValue", err)
+		return rotation.Version{}, Classify("GetSecretValue", err)
 	}
 	switch {
 	case out.SecretString == nil && len(out.SecretBinary) == 0:
@@ -97,9 +97,9 @@ func (s *Store) Put(ctx context.Context, p rotation.Put) error {
 	}
 	_, err := s.client.PutSecretValue(ctx, in)
 	if _, ok := errors.AsType[*types.ResourceExistsException](err); ok {
-		return fmt.Errorf("%w: %w", rotation.ErrVersionTaken, classify("PutSecretValue", err))
+		return fmt.Errorf("%w: %w", rotation.ErrVersionTaken, Classify("PutSecretValue", err))
 	}
-	return classify("PutSecretValue", err)
+	return Classify("PutSecretValue", err)
 }
 
 // MoveCurrent calls UpdateSecretVersionStage for AWSCURRENT. See
@@ -114,7 +114,7 @@ func (s *Store) MoveCurrent(ctx context.Context, secretARN, from, to string) err
 		in.RemoveFromVersionId = &from
 	}
 	_, err := s.client.UpdateSecretVersionStage(ctx, in)
-	return classify("UpdateSecretVersionStage", err)
+	return Classify("UpdateSecretVersionStage", err)
 }
 
 // DropPending calls UpdateSecretVersionStage for AWSPENDING. See
@@ -125,7 +125,7 @@ func (s *Store) DropPending(ctx context.Context, secretARN, versionID string) er
 		VersionStage:        aws.String(rotation.LabelPending),
 		RemoveFromVersionId: &versionID,
 	})
-	return classify("UpdateSecretVersionStage", err)
+	return Classify("UpdateSecretVersionStage", err)
 }
 
 // versionsPerPage is the most that ListSecretVersionIds returns at once
@@ -139,7 +139,7 @@ func (s *Store) Versions(ctx context.Context, secretARN string) ([]rotation.Vers
 	for {
 		out, err := s.client.ListSecretVersionIds(ctx, in)
 		if err != nil {
-			return nil, classify("ListSecretVersionIds", err)
+			return nil, Classify("ListSecretVersionIds", err)
 		}
 		for _, v := range out.Versions {
 			versions = append(versions, rotation.VersionInfo{

@@ -1,4 +1,4 @@
-# Who is told what, and the dashboard.
+# Who is notified of what, and the dashboard.
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
@@ -385,7 +385,7 @@ run "dashboard" {
       "Failed steps by kind, a day",
       "How long a new token took to work",
       "How long readers had a dead token",
-      "The longest step, beside the timeout",
+      "The longest step, next to the timeout",
       "Daily checks, and problems they found",
       "Last rotations",
       "Last failures",

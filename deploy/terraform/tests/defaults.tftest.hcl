@@ -114,7 +114,7 @@ run "permission" {
       aws_lambda_permission.secrets_manager.source_account,
       aws_lambda_permission.secrets_manager.function_name,
     ] == ["lambda:InvokeFunction", "secretsmanager.amazonaws.com", "123456789012", "panther-token-rotation"]
-    error_message = "Somebody else than Secrets Manager of this account may invoke the function."
+    error_message = "A principal other than Secrets Manager of this account may invoke the function."
   }
   assert {
     condition     = aws_lambda_permission.secrets_manager.source_arn == null

@@ -91,7 +91,7 @@ run "trust" {
       Principal = { Service = "lambda.amazonaws.com" }
       Action    = "sts:AssumeRole"
     }]
-    error_message = "Somebody else than Lambda takes the role on."
+    error_message = "A principal other than Lambda takes the role on."
   }
 }
 

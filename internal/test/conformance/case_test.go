@@ -58,7 +58,7 @@ type endpoint struct {
 	settle   time.Duration // how long a read may lag behind a write
 	patience time.Duration // how long a rotation may take to come to its end
 	pause    time.Duration // between two looks
-	tick     time.Duration // what two dates can tell apart
+	tick     time.Duration // what two dates can distinguish
 
 	// idle returns when no step of a rotation runs. No request shows it.
 	idle func(ctx context.Context) error

@@ -38,7 +38,7 @@ const (
 	// not the version of the rotation, with the rotation's RotationToken.
 	besideLabel   = "PUT-BESIDE"
 	besideVersion = 7
-	// testedVersion, with testedLabel, tells that testSecret saw AWSCURRENT's value
+	// testedVersion, with testedLabel, says that testSecret saw AWSCURRENT's value
 	// in the version that it was to test.
 	testedLabel   = "TESTED-A-COPY"
 	testedVersion = 8
@@ -74,7 +74,7 @@ func Rotate(ctx context.Context, client *secretsmanager.Client, e events.Secrets
 	case !slices.Contains(d.VersionIdsToStages[e.ClientRequestToken], "AWSPENDING"):
 		return errors.New("AWSPENDING is not on the version")
 	case asked[failLabel+e.Step]:
-		return errors.New("a label tells this step to fail")
+		return errors.New("a label makes this step fail")
 	}
 
 	put := func(id, value, label string) error {

@@ -159,7 +159,7 @@ var rotationCases = []testCase{
 	},
 	{
 		// The function stores a token that it got twice in a version of its own.
-		name: "a RotationToken is taken beside another ClientRequestToken than its rotation's",
+		name: "a RotationToken is taken next to another ClientRequestToken than its rotation's",
 		steps: []step{
 			put(9, "asks", besideLabel), rotate(2), await("1 AWSPREVIOUS, 2 AWSCURRENT, 7 BESIDE"),
 			reads(0, "", newValue), reads(7, "", "beside"),

@@ -44,7 +44,7 @@ func (o *output) end() string {
 	return text[max(0, len(text)-4000):]
 }
 
-// startServer starts a program of somebody else's and returns when it listens at
+// startServer starts another project's program and returns when it listens at
 // address. It has this environment, PATH, and no other. The test ends it.
 func startServer(t *testing.T, address string, env []string, program string, arguments ...string) {
 	t.Helper()

@@ -265,7 +265,7 @@ var listsByCreation = step{"ListSecretVersionIds", func(ctx context.Context, s *
 	}
 	out, err := s.client.ListSecretVersionIds(ctx, &sdk.ListSecretVersionIdsInput{SecretId: &s.id})
 	if err == nil && !aws.ToTime(out.Versions[0].CreatedDate).Equal(*value.CreatedDate) {
-		return difference("ListSecretVersionIds dates a version anew")
+		return difference("ListSecretVersionIds dates a version again")
 	}
 	return err
 }}

@@ -6,7 +6,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// Sources of the cases, beside those that a case names: "docs" is the page of the
+// Sources of the cases, next to those that a case names: "docs" is the page of the
 // operation in AWS's API reference,
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
 // and so on; "recorded" is what LocalStack recorded of the real service
@@ -72,7 +72,7 @@ var versionCases = []testCase{
 		motoDiffers: "the labels are 1 AWSPREVIOUS, 2 AWSPENDING, 3 AWSCURRENT",
 	},
 	{
-		name:  "UpdateSecretVersionStage leaves AWSPENDING beside AWSCURRENT, and AWSPREVIOUS follows", // recorded
+		name:  "UpdateSecretVersionStage leaves AWSPENDING next to AWSCURRENT, and AWSPREVIOUS follows", // recorded
 		steps: []step{put(2, "two", "AWSPENDING"), move("AWSCURRENT", 2, 1), labels("1 AWSPREVIOUS, 2 AWSCURRENT AWSPENDING")},
 	},
 	{
@@ -197,7 +197,7 @@ var versionCases = []testCase{
 		name:  "ListSecretVersionIds dates versions by their creation", // docs
 		steps: []step{listsByCreation},
 
-		motoDiffers: "ListSecretVersionIds dates a version anew",
+		motoDiffers: "ListSecretVersionIds dates a version again",
 	},
 	{
 		name:  "a value has 65,536 bytes", // docs

@@ -157,7 +157,7 @@ func try(scratch string, m mutant, tests []string) outcome {
 	return o
 }
 
-// report prints what became of each mutant. all tells whether the list of
+// report prints what became of each mutant. all reports whether the list of
 // equivalents must be used up.
 func report(outcomes []outcome, all bool) (ok bool) {
 	total, survived, equivalent := 0, 0, 0

@@ -101,7 +101,7 @@ func (a pairAccount) read() (value pairValue, version string) {
 	return value, answer.VersionId
 }
 
-// neverRefused runs a reader beside everything that the test does.
+// neverRefused runs a reader next to everything that the test does.
 func (a pairAccount) neverRefused() {
 	reader := a.StartReader(a.name, "PANTHER_API_TOKEN")
 	a.t.Cleanup(func() {

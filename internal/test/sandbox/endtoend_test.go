@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	_ = flag.Set("test.parallel", "8") // the tests mostly wait, for pauses of the AWS SDK
+	_ = flag.Set("test.parallel", "16") // the tests mostly wait, for pauses of the AWS SDK
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
@@ -54,7 +54,7 @@ type account struct {
 	log     []string
 	events  []manager.Event
 	calls   []manager.Call
-	secrets []string // what must not be in the log, beside tokens of Panther
+	secrets []string // what must not be in the log, next to tokens of Panther
 }
 
 const (

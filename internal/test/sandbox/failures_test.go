@@ -97,7 +97,7 @@ func TestProcessDiesWithTheToken(t *testing.T) {
 		t.Errorf("rotateAPIToken was called %d times, want once and refused twice", a.rotations())
 	}
 	if !strings.Contains(a.failures(), "signal: killed") || !strings.Contains(a.failures(), "TokenRefused") {
-		t.Fatalf("nobody was told: %s", a.failures())
+		t.Fatalf("no failure was reported: %s", a.failures())
 	}
 	if status := a.Panther.Status(a.current()); status == pantherapi.Living {
 		t.Fatal("the process was not killed at the moment that matters")
@@ -165,7 +165,7 @@ func TestTheTokenOfACancelledRotationIsFoundAgain(t *testing.T) {
 	}
 }
 
-func TestLostAnswerIsToldAndNotRepeated(t *testing.T) {
+func TestLostAnswerIsReportedAndNotRepeated(t *testing.T) {
 	t.Parallel()
 	var struck atomic.Bool
 	a := openAccount(t, sandbox.Options{

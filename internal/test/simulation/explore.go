@@ -69,7 +69,7 @@ func exploreSingles(in bubble, s scenario) (singles []*world, runs int, found *c
 }
 
 // explorePairs goes on from exploreSingles with every second fault at every
-// later call of those runs, and with those that are seldom paired if told to. It
+// later call of those runs, and with those that are seldom paired if asked to. It
 // stops at the first of those runs that brings a counterexample.
 func explorePairs(in bubble, s scenario, singles []*world, all bool) (runs int, found *counterexample) {
 	// A bubble for each, because its clock does not go beyond the year 2262.
@@ -165,7 +165,7 @@ func shortest(found *counterexample, w *world, seed uint64) *counterexample {
 	return &counterexample{w.scenario, w.plan, seed, w.calls, w.violations}
 }
 
-// trace runs the counterexample again and tells what happens, call by call. It
+// trace runs the counterexample again and says what happens, call by call. It
 // must run in a synctest bubble.
 func (f *counterexample) trace() string {
 	w := run(f.scenario, f.plan, f.seed, true)

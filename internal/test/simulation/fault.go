@@ -85,7 +85,7 @@ var faults = []*fault{
 	}},
 
 	{"token replaced by hand", anyCall, before(func(c *call) { c.inv.secret.putFresh() })},
-	{"whoever is told puts a token and rotates at once", is(callRotate, callPut), func(c *call) error { c.inv.secret.reacts = true; return c.run() }},
+	{"whoever is notified puts a token and rotates at once", is(callRotate, callPut), func(c *call) error { c.inv.secret.reacts = true; return c.run() }},
 	{"standby replaced by hand", alternating, before(func(c *call) { c.inv.secret.putFreshStandby() })},
 	{"another key edited", anyCall, before(func(c *call) { c.inv.secret.save(c.inv.secret.currentTokens()) })},
 	{"the value from before the last rotation saved", afterRotations, before(func(c *call) { c.inv.secret.save(c.inv.secret.beforeRotation) })},

@@ -43,7 +43,7 @@ func (w *world) owes(p *process) bool {
 }
 
 // checkActive holds at every instant with two tokens: AWSCURRENT's active token
-// works, unless it was dead when somebody gave it AWSCURRENT, or a rotation that
+// works, unless it was dead when a person gave it AWSCURRENT, or a rotation that
 // had begun before had it replaced.
 func (w *world) checkActive(s *secretModel) {
 	active := s.active()
@@ -129,8 +129,8 @@ func (w *world) checkKeepsTrying(kind rotation.Kind, deadline time.Time) {
 }
 
 // checkAdmitsDanger holds for each failure of an invocation that lost an answer:
-// it pages. Of two tokens, the active one may work, or somebody may have put a dead
-// one since AWSCURRENT was last read. What somebody put may work, too.
+// it pages. Of two tokens, the active one may work, or a person may have put a dead
+// one since AWSCURRENT was last read. What a person put may work, too.
 func (w *world) checkAdmitsDanger(inv *invocation, kind rotation.Kind) {
 	if !inv.lost || severityOf(kind) == rotation.Page {
 		return
@@ -160,7 +160,7 @@ func severityOf(kind rotation.Kind) rotation.Severity {
 }
 
 // checkRest holds for each value that the function stores: only tokens differ
-// from a value that somebody put.
+// from a value that a person put.
 func (w *world) checkRest(s *secretModel, value string) {
 	if len(w.processes) > 0 && !s.rests[shapeOf(value)] {
 		w.violate("more than the tokens changed in the value")
@@ -168,7 +168,7 @@ func (w *world) checkRest(s *secretModel, value string) {
 }
 
 // checkKeepsEdits holds when a rotation moves AWSCURRENT from a value that
-// somebody put: their edit of another key stays.
+// a person put: their edit of another key stays.
 func (w *world) checkKeepsEdits(s *secretModel, from, to *versionModel) {
 	moved := len(s.acts) > 1 // a label moved by hand says nothing about edits
 	if !moved && restOf(from.value) != restOf(to.value) {
@@ -179,7 +179,7 @@ func (w *world) checkKeepsEdits(s *secretModel, from, to *versionModel) {
 // checkLineage holds when a rotation has moved AWSCURRENT: its active token
 // descends from what was last put or, where that had been in the secret before,
 // is a later one of the same credential or descends from one that was first put
-// since, or with it. A label that somebody
+// since, or with it. A label that a person
 // moved puts the credentials of that version in force again.
 func (w *world) checkLineage(s *secretModel) {
 	active := s.active()
@@ -188,7 +188,7 @@ func (w *world) checkLineage(s *secretModel) {
 		return
 	}
 	if slices.Contains(s.notToTake, active.root()) {
-		w.violate("a token that somebody has for something else is AWSCURRENT")
+		w.violate("a token that a person has for something else is AWSCURRENT")
 	}
 	if active.ageless {
 		return
@@ -208,11 +208,11 @@ func (w *world) checkLineage(s *secretModel) {
 }
 
 // checkTold holds when AWSCURRENT is dead after all of Secrets Manager's
-// retries: an operator has been told. A value put by hand, a rotation that was
+// retries: a failure was reported. A value put by hand, a rotation that was
 // cancelled, and a RotateSecret that failed were no secret to whoever did that.
 func (w *world) checkTold(s *secretModel) {
 	if len(s.failures) == 0 && !w.crashed && !s.byHand && s.enabled && !s.denied {
-		w.violate("AWSCURRENT holds a dead token, and nobody was told")
+		w.violate("AWSCURRENT holds a dead token, and no failure was reported")
 	}
 }
 
@@ -227,7 +227,7 @@ func (w *world) checkLiving() {
 		case !w.mayBeDead(s):
 			w.violate("AWSCURRENT holds a dead token, although no answer was lost")
 		case !slices.ContainsFunc(s.failures, endsDead):
-			w.violate("AWSCURRENT holds a dead token, and nobody was told what to do")
+			w.violate("AWSCURRENT holds a dead token, and no failure says what to do")
 		}
 	}
 }
@@ -238,8 +238,8 @@ func endsDead(k rotation.Kind) bool {
 
 // mayBeDead reports whether the living token cannot be in the secret: it never
 // was, Panther's answer was lost, or it died with its process; or the version
-// vanished that told the age of a token. Of two tokens, the active one then
-// still works, unless somebody put a dead one.
+// vanished that showed the age of a token. Of two tokens, the active one then
+// still works, unless a person put a dead one.
 func (w *world) mayBeDead(s *secretModel) bool {
 	if w.scenario.state == outOfReach {
 		return true

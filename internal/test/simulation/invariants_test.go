@@ -34,11 +34,11 @@ var invariantCases = map[string]struct {
 		s.active().to, s.active().endedBy = time.Now(), time.Now()
 		w.checkNow()
 	}, "no person did that"},
-	"somebody puts a dead active token": {two, func(w *world, s *secretModel) {
+	"a person puts a dead active token": {two, func(w *world, s *secretModel) {
 		s.save([]string{w.panther.dead().value, w.panther.living().value})
 		w.checkNow()
 	}, ""},
-	"somebody puts an active token, which a later rotation replaces": {two, func(w *world, s *secretModel) {
+	"a person puts an active token, which a later rotation replaces": {two, func(w *world, s *secretModel) {
 		s.putFresh()
 		s.active().to, s.active().endedBy = w.instant(), time.Now()
 		w.checkNow()
@@ -87,17 +87,17 @@ var invariantCases = map[string]struct {
 		s.save(s.atStart)
 		w.finish(s, valueOf(3, fresh...))
 	}, ""},
-	"a token for something else":       {scenario{state: outOfReach}, func(w *world, s *secretModel) { w.finish(s, valueOf(1, s.notToTake[0].value)) }, "for something else"},
-	"dead, and no step failed":         {one, func(w *world, s *secretModel) { w.checkTold(s) }, "nobody was told"},
-	"dead, and the rotation cancelled": {one, func(w *world, s *secretModel) { s.enabled = false; w.checkTold(s) }, ""},
-	"dead, and RotateSecret failed":    {one, func(w *world, s *secretModel) { s.denied = true; w.checkTold(s) }, ""},
-	"dead, and the process crashed":    {one, func(w *world, s *secretModel) { w.crashed = true; w.checkTold(s) }, ""},
-	"dead, and no answer was lost":     {one, ends(false, rotation.TokenLost), "although no answer was lost"},
-	"lost, and another failure told":   {one, ends(true, rotation.StoreUnavailable), "nobody was told what to do"},
-	"lost, and told":                   {one, ends(true, rotation.TokenLost), ""},
-	"two tokens, lost, and told":       {two, ends(true, rotation.TokenLost), "although no answer was lost"},
-	"dead beside what is out of reach": {scenario{state: outOfReach}, func(w *world, s *secretModel) { s.failures = []rotation.Kind{rotation.TokenRefused}; w.checkLiving() }, ""},
-	"died with a token, not sealed":    {scenario{sealed: true}, func(w *world, s *secretModel) { w.reach(w.panther.living(), &process{dead: true}); w.checkStored() }, "nor sealed in the log"},
+	"a token for something else":        {scenario{state: outOfReach}, func(w *world, s *secretModel) { w.finish(s, valueOf(1, s.notToTake[0].value)) }, "for something else"},
+	"dead, and no step failed":          {one, func(w *world, s *secretModel) { w.checkTold(s) }, "no failure was reported"},
+	"dead, and the rotation cancelled":  {one, func(w *world, s *secretModel) { s.enabled = false; w.checkTold(s) }, ""},
+	"dead, and RotateSecret failed":     {one, func(w *world, s *secretModel) { s.denied = true; w.checkTold(s) }, ""},
+	"dead, and the process crashed":     {one, func(w *world, s *secretModel) { w.crashed = true; w.checkTold(s) }, ""},
+	"dead, and no answer was lost":      {one, ends(false, rotation.TokenLost), "although no answer was lost"},
+	"lost, and another failure told":    {one, ends(true, rotation.StoreUnavailable), "no failure says what to do"},
+	"lost, and told":                    {one, ends(true, rotation.TokenLost), ""},
+	"two tokens, lost, and told":        {two, ends(true, rotation.TokenLost), "although no answer was lost"},
+	"dead next to what is out of reach": {scenario{state: outOfReach}, func(w *world, s *secretModel) { s.failures = []rotation.Kind{rotation.TokenRefused}; w.checkLiving() }, ""},
+	"died with a token, not sealed":     {scenario{sealed: true}, func(w *world, s *secretModel) { w.reach(w.panther.living(), &process{dead: true}); w.checkStored() }, "nor sealed in the log"},
 	"died with a token, the seal failed": {scenario{sealed: true}, func(w *world, s *secretModel) {
 		token := w.panther.living()
 		token.notSealed = true

@@ -25,13 +25,13 @@ type tokenModel struct {
 	successor *tokenModel
 	parent    *tokenModel // the token that it replaced
 	stored    time.Time   // when it was first in a version of the secret; zero: never
-	chosen    time.Time   // when somebody last moved AWSCURRENT to a version that held it
+	chosen    time.Time   // when a person last moved AWSCURRENT to a version that held it
 	lost      bool        // it reached no process
 	notSealed bool        // its sealing failed
 	ageless   bool        // the oldest version that held it vanished
 	// siblingEnded: within its grace the parent was replaced once more, which ended
 	// this one. outrun: so it was, and it is in another rotation's version than the
-	// sibling. Then no date tells which of the two is younger.
+	// sibling. Then no date shows which of the two is younger.
 	siblingEnded, outrun bool
 	// endedBy is when the invocation began that had it replaced.
 	endedBy time.Time
@@ -77,7 +77,7 @@ func (t *tokenModel) works() bool {
 	return t != nil && !now.Before(t.from) && (t.to.IsZero() || now.Before(t.to))
 }
 
-// root returns the credential that the token descends from, which somebody made
+// root returns the credential that the token descends from, which a person made
 // by hand.
 func (t *tokenModel) root() *tokenModel {
 	for t.parent != nil {
@@ -91,7 +91,7 @@ func (t *tokenModel) isYounger(than *tokenModel) bool {
 	return t.root() == than.root() && t.number > than.number
 }
 
-// inForce is when somebody put the credential first, or moved AWSCURRENT to it
+// inForce is when a person put the credential first, or moved AWSCURRENT to it
 // later.
 func (t *tokenModel) inForce() time.Time {
 	if t.chosen.After(t.stored) {

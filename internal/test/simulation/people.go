@@ -10,14 +10,14 @@ import (
 
 // This file has what people do to a secret by hand.
 
-// act is somebody giving AWSCURRENT to a version.
+// act is a person giving AWSCURRENT to a version.
 type act struct {
 	at     time.Time
 	tokens []*tokenModel
 	stored []time.Time // when each had first been in the secret; zero: it was new
 }
 
-// put is what somebody does who stores a value: a new AWSCURRENT, which takes
+// put is what a person does who stores a value: a new AWSCURRENT, which takes
 // AWSPENDING off whatever version had it.
 func (s *secretModel) put(value string) {
 	s.remember()
@@ -59,7 +59,7 @@ func (s *secretModel) putFreshStandby() {
 	s.save([]string{s.currentTokens()[0], s.world.panther.living().value})
 }
 
-// moveBack is somebody who moves AWSCURRENT to the version that had it before.
+// moveBack is a person who moves AWSCURRENT to the version that had it before.
 func (s *secretModel) moveBack() {
 	previous := s.labelled(rotation.LabelPrevious)
 	if previous == nil {

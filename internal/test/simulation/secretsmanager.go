@@ -27,14 +27,14 @@ type secretModel struct {
 	edits          int             // of another key, by hand
 	atStart        []string        // the tokens that AWSCURRENT had then
 	beforeRotation []string
-	// notToTake are tokens that somebody has for a purpose of their own: none of
+	// notToTake are tokens that a person has for a purpose of their own: none of
 	// them may become AWSCURRENT.
 	notToTake []*tokenModel
-	// acts are the last value that somebody put and the labels moved by hand since.
+	// acts are the last value that a person put and the labels moved by hand since.
 	acts []act
-	// byHand: somebody gave AWSCURRENT to the version that has it.
+	// byHand: a person gave AWSCURRENT to the version that has it.
 	byHand   bool
-	reacts   bool // whoever is told of the next failure puts a token
+	reacts   bool // whoever is notified of the next failure puts a token
 	failures []rotation.Kind
 	// denied: RotateSecret itself failed, which its caller sees. The function was
 	// not invoked.
@@ -85,7 +85,7 @@ func restOf(value string) string {
 	return rest
 }
 
-// shapeOf returns what tells values apart but for their tokens.
+// shapeOf returns what distinguishes values but for their tokens.
 func shapeOf(value string) string {
 	rest, tokens := split(value)
 	return fmt.Sprint(len(tokens), rest)
@@ -243,7 +243,7 @@ func (s *secretModel) active() *tokenModel {
 func (s *secretModel) works() bool { return s.active().works() }
 
 // purge has the versions vanish that Secrets Manager need not keep. Tokens that
-// no other version holds are lost with them, and nothing tells the age of others.
+// no other version holds are lost with them, and nothing shows the age of others.
 func (s *secretModel) purge() {
 	before := s.versions
 	s.versions = nil
@@ -360,7 +360,7 @@ func (s *secretModel) testAlone() {
 	}
 }
 
-// dropCopy is what whoever is told does of a copy of AWSCURRENT that stayed.
+// dropCopy is what whoever is notified does of a copy of AWSCURRENT that stayed.
 func (s *secretModel) dropCopy() {
 	pending := s.labelled(rotation.LabelPending)
 	if pending != nil && strings.HasPrefix(pending.id, "tested-") {

@@ -156,7 +156,7 @@ func compare(same map[[2]string]bool, course map[string]string) {
 	}
 }
 
-// courseOf tells runs apart that went another way. It has to be asked as soon as
+// courseOf distinguishes runs that went another way. It has to be asked as soon as
 // the run is over.
 func courseOf(w *world) string {
 	var lost, versions int

@@ -122,6 +122,7 @@ func (s *secretModel) putSecretValue(p rotation.Put) error {
 }
 
 func (m *storeModel) MoveCurrent(ctx context.Context, arn, from, to string) error {
+	called := time.Now()
 	return m.call(ctx, callLabel, arn, func(s *secretModel) error {
 		holder, target := s.labelled(rotation.LabelCurrent), s.version(to)
 		if target == nil {
@@ -133,7 +134,9 @@ func (m *storeModel) MoveCurrent(ctx context.Context, arn, from, to string) erro
 		s.world.checkKeepsEdits(s, holder, target)
 		s.beforeRotation = tokensIn(holder.value)
 		s.label(target, rotation.LabelCurrent)
-		s.byHand = false
+		// Secrets Manager cannot refuse a move after a person has moved the label
+		// back to where the caller saw it.
+		s.byHand = s.byHand && !s.acts[len(s.acts)-1].at.Before(called)
 		s.world.checkLineage(s)
 		return nil
 	})

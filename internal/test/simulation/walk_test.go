@@ -18,7 +18,7 @@ var (
 )
 
 // TestRandomWalk makes random runs with more faults, several secrets and any
-// process, beside what is enumerated. make explore has it walk for longer.
+// process, next to what is enumerated. make explore has it walk for longer.
 func TestRandomWalk(t *testing.T) {
 	seed := *walkSeed
 	if seed == 0 {

@@ -61,15 +61,15 @@ type state int
 const (
 	// ordinary: AWSCURRENT holds the living token.
 	ordinary state = iota
-	// movedBack: somebody moved AWSCURRENT back to the version before, whose
+	// movedBack: a person moved AWSCURRENT back to the version before, whose
 	// token was replaced.
 	movedBack
 	// cancelled: a rotation was cancelled after createSecret, and its version,
 	// with the new token, has no label.
 	cancelled
 	// outOfReach: AWSCURRENT's token is dead, and those that live are not for the
-	// function to take: one in an older version, which somebody replaced on
-	// purpose, and one in a newer version with a label of somebody's own.
+	// function to take: one in an older version, which a person replaced on
+	// purpose, and one in a newer version with a label of an operator's own.
 	outOfReach
 	// standbyDead: the standby is dead, and nothing can replace it.
 	standbyDead
@@ -116,7 +116,7 @@ type world struct {
 	kinds      []callKind // of each call
 	sealed     []sealedValue
 	reached    []reachedToken
-	crashed    bool // a process died, which Lambda's error metric tells
+	crashed    bool // a process died, which Lambda's error metric shows
 	rotations  int  // RotateSecret calls so far
 	explored   int  // calls when the faults were over
 	violations []string
@@ -163,7 +163,7 @@ func NewStore(arn string) rotation.Store {
 	return &storeModel{p}
 }
 
-// timeout is the function's. Where it is too short, somebody raises it after
+// timeout is the function's. Where it is too short, a person raises it after
 // the first rotation has failed.
 func (w *world) timeout() time.Duration {
 	if w.scenario.shortTimeout && w.rotations <= 1 {
@@ -250,7 +250,7 @@ func (w *world) run() {
 }
 
 // heal has a secret whose AWSCURRENT is dead rotated once more, by its schedule
-// or by whoever was told.
+// or by whoever was notified.
 func (w *world) heal() {
 	for _, s := range w.secrets {
 		if !s.works() {

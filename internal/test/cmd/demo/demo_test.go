@@ -21,7 +21,7 @@ import (
 	"panther-token-rotation/internal/test/sandbox"
 )
 
-var update = flag.Bool("update", false, "write the transcripts in testdata anew")
+var update = flag.Bool("update", false, "write the transcripts in testdata again")
 
 func noVariables(string) string { return "" }
 
@@ -178,7 +178,7 @@ func testEachCheckCanFail(t *testing.T, f form) {
 	}
 }
 
-func TestFailedRotationIsToldAndFails(t *testing.T) {
+func TestFailedRotationIsReportedAndFails(t *testing.T) {
 	leavesNothing(t)
 	options := sandbox.Options{Binary: functionBinary, Timeout: 10 * time.Second}
 	options.SecretsManager.RetryPause = time.Millisecond

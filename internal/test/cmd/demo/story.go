@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,7 +17,7 @@ import (
 	"panther-token-rotation/internal/test/sandbox/secretsmanager"
 )
 
-// story tells what happens in a rotation while it happens, and remembers what is
+// story says what happens in a rotation while it happens, and remembers what is
 // needed afterwards. The stand-ins tell it, each from goroutines of its own, and
 // wait until it has printed: so the lines are in the order of the calls.
 type story struct {
@@ -59,7 +60,7 @@ var stepPurpose = map[string]string{
 	"finishSecret": "makes the new version the current one",
 }
 
-// happened tells of an event of the rotation.
+// happened reports an event of the rotation.
 func (s *story) happened(e secretsmanager.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +109,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// secretsManagerCalled tells of a call that the function made.
+// secretsManagerCalled reports a call that the function made.
 func (s *story) secretsManagerCalled(c secretsmanager.Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +158,7 @@ func (s *story) meaning(c secretsmanager.Call) string {
 	return ""
 }
 
-// pantherCalled tells of a call to Panther that the function made. Refusals of a
+// pantherCalled reports a call to Panther that the function made. Refusals of a
 // token that is still too young are told together, once they end.
 func (s *story) pantherCalled(c panther.Call) {
 	s.mu.Lock()
@@ -229,10 +230,13 @@ func (s *story) logged(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.logs = append(s.logs, line)
-	if _, after, found := strings.Cut(line, "Init Duration: "); found && strings.HasPrefix(line, "REPORT ") {
-		if took, err := time.ParseDuration(strings.ReplaceAll(strings.TrimSpace(after), " ", "")); err == nil {
-			s.coldStart = inShort(took)
+	var report struct {
+		Record struct {
+			Metrics struct{ InitDurationMs float64 }
 		}
+	}
+	if json.Unmarshal([]byte(line), &report) == nil && report.Record.Metrics.InitDurationMs > 0 {
+		s.coldStart = inShort(time.Duration(report.Record.Metrics.InitDurationMs * float64(time.Millisecond)))
 	}
 }
 

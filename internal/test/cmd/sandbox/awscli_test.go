@@ -129,7 +129,7 @@ func TestAWSCLIRotatesNow(t *testing.T) {
 			}
 		}
 	})
-	t.Run("list-secret-version-ids tells when a version was last read", func(t *testing.T) {
+	t.Run("list-secret-version-ids says when a version was last read", func(t *testing.T) {
 		// "The date that this version of the secret was last accessed."
 		// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretVersionsListEntry.html)
 		_, _ = aws.token(t, secret)

@@ -12,7 +12,7 @@ import (
 
 // instructions are what to paste into another terminal. All commands work as
 // they stand, one by one or all at once, in any POSIX shell.
-func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) string {
+func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings, control string) string {
 	var text strings.Builder
 	about := func(format string, args ...any) { text.WriteString("\n" + fmt.Sprintf(format, args...) + "\n") }
 	paste := func(format string, args ...any) {
@@ -35,9 +35,7 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) str
 	text.WriteString(term.Bold("The sandbox is up.") + " Paste the indented lines into another terminal. Ctrl-C here ends it.\n")
 
 	about("Have the aws CLI talk to the sandbox. It takes any credentials:")
-	paste("unset AWS_PROFILE")
-	paste("export AWS_ENDPOINT_URL=%s AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s", box.SecretsManagerURL, box.Region)
-	paste("export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_SESSION_TOKEN= AWS_PAGER=")
+	paste("%s", strings.Join(environment(box), "\n"))
 
 	about("Make a secret with two tokens of the sandbox's Panther, and rotate it now. Readers use the first:")
 	create("acme/panther", s.tokenKey, s.standbyKey)
@@ -52,13 +50,29 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings) str
 	create("acme/panther-scheduled", s.tokenKey)
 	rotate("acme/panther-scheduled", map[string]any{"ScheduleExpression": "rate(4 hours)"})
 
-	about("Stop that, but not in the middle of a rotation, which would leave its readers without a token:")
-	paste("aws secretsmanager cancel-rotate-secret --secret-id acme/panther-scheduled")
+	about("Read the log, and run the daily check:")
+	paste("aws logs tail %s --since 15m", box.Function.LogGroup())
+	paste("aws lambda invoke --function-name %s \\\n  --cli-binary-format raw-in-base64-out --payload '{\"Check\":\"secrets\"}' /dev/stdout", box.Function.ARN())
+
+	about("Rehearse an emergency. This lists the faults, which a number and Enter here switch as well:")
+	paste("curl http://%s/", control)
+
+	about("To stop the schedule, wait until no rotation is under way, because its readers would be left without a token:\n" +
+		"aws secretsmanager cancel-rotate-secret --secret-id acme/panther-scheduled")
 
 	about("For a clock of another speed and for awkward quirks: make sandbox ARGS=-h\n"+
 		"Panther is at %s\n"+
 		"Here follows what the function logs, and between it how rotations go:", box.PantherURL)
 	return text.String() + "\n"
+}
+
+// environment are the lines that have the aws CLI talk to the sandbox.
+func environment(box *sandbox.Sandbox) []string {
+	return []string{
+		"unset AWS_PROFILE",
+		fmt.Sprintf("export AWS_ENDPOINT_URL=%s AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s", box.SecretsManagerURL, box.Region),
+		"export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_SESSION_TOKEN= AWS_PAGER=",
+	}
 }
 
 // quoted writes v in JSON, as one word of a shell command.

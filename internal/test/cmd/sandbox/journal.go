@@ -53,6 +53,9 @@ func (j *journal) happened(e secretsmanager.Event) {
 	if e.Duration > 0 {
 		text += ", " + e.Duration.Round(time.Millisecond).String()
 	}
+	if e.Err != nil && e.Step == "" {
+		text += ": " + e.Err.Error()
+	}
 	switch {
 	case e.Err != nil:
 		text = j.term.Bad(text)

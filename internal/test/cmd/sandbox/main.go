@@ -9,6 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -39,6 +41,8 @@ func main() {
 type settings struct {
 	sandbox.Options
 	tokenKey, standbyKey string
+	drill                string // its name; empty for none
+	drills               bool   // list them
 }
 
 // run does what the command line asks for until ctx ends, and returns the exit
@@ -50,6 +54,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 		return 0
 	case err != nil:
 		return 2
+	case s.drills:
+		listDrills(stdout)
+		return 0
 	}
 	term := terminal.New(stdout, getenv)
 	if err := serve(ctx, term, s); err != nil && ctx.Err() == nil {
@@ -63,11 +70,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 
 func parse(args []string, stderr io.Writer) (settings, error) {
 	s := settings{tokenKey: "PANTHER_API_TOKEN"}
-	s.Timeout = 4 * time.Minute
+	s.Timeout = 80 * time.Second // a minute more than PROPAGATION_TIMEOUT
 	s.Panther.PropagationDelay = 4 * time.Second
 	s.SecretsManager.Speed = 1440
 	s.SecretsManager.RetryPause = 2 * time.Second
-	s.Env = map[string]string{}
+	s.Env = map[string]string{"PROPAGATION_TIMEOUT": "20s", "CHECK_SECRETS": sandbox.SecretName}
 
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -76,8 +83,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 		flags.PrintDefaults()
 	}
 	flags.Float64Var(&s.SecretsManager.Speed, "speed", s.SecretsManager.Speed,
-		"How many `times` as fast as real time the clock of schedules and dates runs. At 1440, a\n"+
-			"day passes in a minute.")
+		"How many `times` as often as scheduled secrets are rotated. At 1440, a day passes in a\n"+
+			"minute. All dates are true.")
 	flags.DurationVar(&s.Timeout, "timeout", s.Timeout,
 		"The function's timeout in Lambda. With less than 37s it refuses to rotate.")
 	setting := func(flagName, variable, about string) {
@@ -93,6 +100,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 		"The `key` of the token in a JSON secret.\nThe function's setting SECRET_TOKEN_KEY.")
 	flags.StringVar(&s.standbyKey, "standby-key", "",
 		"The `key` of the standby token; empty means that of the token followed by _STANDBY.\nThe function's setting SECRET_STANDBY_KEY.")
+	flags.StringVar(&s.drill, "drill", "", "Play the emergency of this `name`; make drill lists them.")
+	flags.BoolVar(&s.drills, "drills", false, "List the emergencies to rehearse.")
 	s.Quirks(flags)
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -100,17 +109,9 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	s.standbyKey = cmp.Or(s.standbyKey, s.tokenKey+"_STANDBY")
 	s.Env["SECRET_TOKEN_KEY"], s.Env["SECRET_STANDBY_KEY"] = s.tokenKey, s.standbyKey
 
-	err := error(nil)
-	switch {
-	case flags.NArg() > 0:
-		err = fmt.Errorf("it takes flags only, not %q", flags.Arg(0))
-	case !(s.SecretsManager.Speed > 0):
-		err = errors.New("-speed has to be above 0")
-	case s.Timeout <= 0:
-		err = errors.New("-timeout has to be above 0")
-	}
+	err := s.check(flags.Args())
 	if err != nil {
-		fmt.Fprintf(stderr, "The sandbox does not start: %v.\n", err)
+		fmt.Fprintf(stderr, "The sandbox does not start:\n%v\n", err)
 	}
 	return s, err
 }
@@ -120,13 +121,37 @@ func serve(ctx context.Context, term *terminal.Terminal, s settings) error {
 	j := newJournal(term)
 	s.Log = j.logged
 	s.SecretsManager.OnEvent = j.happened
+	s.OnFault = func(text string) { j.print(term.Bold(text) + "\n") }
+	d, dir, err := prepareDrill(&s)
+	defer os.RemoveAll(dir) // nothing, if there is no drill
+	if err != nil {
+		return err
+	}
 	term.Live("Building the function …")
 	box, err := sandbox.Start(ctx, s.Options)
 	if err != nil {
 		return err
 	}
-	j.print(instructions(term, box, s))
-	<-ctx.Done()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return errors.Join(err, box.Close())
+	}
+	c := &control{box, j}
+	address := listener.Addr().String()
+	server := &http.Server{Handler: c.handler(), ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(listener)
+	if isTerminal(os.Stdin) {
+		go c.keys(ctx, os.Stdin, address)
+	}
+	var failure error
+	if s.drill != "" {
+		failure = playDrill(ctx, c, d, dir, address)
+	} else {
+		j.print(instructions(term, box, s, address))
+	}
+	if failure == nil {
+		<-ctx.Done()
+	}
 	j.close()
-	return box.Close()
+	return errors.Join(failure, server.Close(), box.Close())
 }

@@ -14,7 +14,7 @@ const errorTypeTimeout = "Sandbox.Timedout"
 type FunctionError struct {
 	ErrorType string
 	Message   string
-	// Payload is the body of the answer that a client of Lambda gets, beside
+	// Payload is the body of the answer that a client of Lambda gets, next to
 	// FunctionError "Unhandled". Usually a JSON object with errorType,
 	// errorMessage and, after a panic, stackTrace.
 	Payload []byte

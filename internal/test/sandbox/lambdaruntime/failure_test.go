@@ -88,7 +88,7 @@ func TestDeadlineKillsWhatTheProcessStarted(t *testing.T) {
 	}
 }
 
-func TestCrashIsReportedAndTheNextInvocationStartsAnew(t *testing.T) {
+func TestCrashIsReportedAndTheNextInvocationStartsAgain(t *testing.T) {
 	for _, test := range []struct{ do, text string }{
 		{"exit 3", "Runtime exited with error: exit status 3"},
 		{"exit 0", "Runtime exited without providing a reason"},

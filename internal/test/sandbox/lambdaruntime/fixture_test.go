@@ -107,7 +107,7 @@ func (fx *fixture) logged() []string {
 	return slices.Clone(fx.lines)
 }
 
-// forgetLog makes logged begin anew.
+// forgetLog makes logged begin again.
 func (fx *fixture) forgetLog() {
 	fx.mu.Lock()
 	defer fx.mu.Unlock()

@@ -58,6 +58,12 @@ type Options struct {
 	// order within one stream is kept; a line is never mixed with another. It
 	// is called by one goroutine at a time. Nil means that nobody listens.
 	Log func(line string)
+	// JSONLog has Lambda write its own lines in JSON, as the log format JSON
+	// does (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html):
+	// platform.initStart, platform.start and platform.report.
+	JSONLog bool
+
+	modified time.Time
 }
 
 // Function is a function that can be invoked. All methods are safe for use by
@@ -115,6 +121,7 @@ func New(options Options) (*Function, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 3 * time.Second
 	}
+	options.modified = time.Now()
 	return &Function{options: options, initTimeout: initTimeout}, nil
 }
 
@@ -210,7 +217,7 @@ func (f *Function) run(inv *invocation) ([]byte, error) {
 		return f.invoke(p, inv, 0)
 	}
 
-	f.log("INIT_START Runtime Version: provided:al2023")
+	f.logInitStart()
 	start := time.Now()
 	p, failure, err := f.coldStart(inv.requestID)
 	initDuration := time.Since(start)
@@ -262,10 +269,10 @@ func (f *Function) coldStart(requestID string) (*process, *FunctionError, error)
 // invoke hands the invocation to the process, which waits for one, and stays
 // until it asks for the next, ends, or is killed at the deadline.
 func (f *Function) invoke(p *process, inv *invocation, initDuration time.Duration) ([]byte, error) {
-	f.log("START RequestId: " + inv.requestID + " Version: $LATEST")
-	start := time.Now()
-	inv.deadline = start.Add(f.options.Timeout)
-	timeout := time.NewTimer(f.options.Timeout)
+	f.logStart(inv.requestID)
+	start, limit := time.Now(), f.settings().Timeout
+	inv.deadline = start.Add(limit)
+	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
 
 	p.hand(inv)
@@ -277,18 +284,18 @@ func (f *Function) invoke(p *process, inv *invocation, initDuration time.Duratio
 		failure = p.exitError(inv.requestID)
 	case <-timeout.C:
 		p.endWithin(0)
-		text := fmt.Sprintf("Task timed out after %.2f seconds", f.options.Timeout.Seconds())
+		text := fmt.Sprintf("Task timed out after %.2f seconds", limit.Seconds())
 		failure = platformError(inv.requestID, errorTypeTimeout, text)
 	}
-	duration := min(time.Since(start), f.options.Timeout)
-	f.logEnd(inv.requestID, duration, initDuration, p.peakMemoryMB(), failure)
+	answer := p.answerTo(inv)
+	f.logEnd(ending{inv.requestID, min(time.Since(start), limit), initDuration, p.peakMemoryMB(), failure, answer})
 	if failure == nil {
 		f.putIdle(p)
 	}
 
 	// An answer counts even if the process does not survive it: a Go function
 	// that panics first reports the panic and then exits.
-	if answer := p.answerTo(inv); answer != nil {
+	if answer != nil {
 		if answer.failure != nil {
 			return nil, answer.failure
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestInvocationCarriesWhatLambdaTells(t *testing.T) {
+func TestInvocationCarriesWhatLambdaSends(t *testing.T) {
 	fx := newFixture(t, func(o *Options) { o.Region, o.AccountID = "eu-west-1", "210987654321" })
 	first, second := fx.report(order{}), fx.report(order{})
 
@@ -185,7 +185,7 @@ func TestCallerThatGivesUpDoesNotStopTheFunction(t *testing.T) {
 		t.Errorf("Invoke of a caller that gave up: %v, want context.Canceled", err)
 	}
 	if other := fx.report(order{}).PID; other == pid {
-		t.Error("the process did another invocation beside the one that still runs")
+		t.Error("the process did another invocation next to the one that still runs")
 	}
 	if _, err := fx.Invoke(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Invoke with an ended context: %v, want context.Canceled", err)

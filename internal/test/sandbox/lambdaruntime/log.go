@@ -2,6 +2,7 @@ package lambdaruntime
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -19,36 +20,109 @@ func (f *Function) log(line string) {
 	f.options.Log(line)
 }
 
+// logPlatform writes a line of Lambda's own in the log format JSON.
+func (f *Function) logPlatform(kind string, record map[string]any) {
+	line, err := json.Marshal(map[string]any{"time": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), "type": "platform." + kind, "record": record})
+	if err != nil {
+		panic(err) // strings and numbers always marshal
+	}
+	f.log(string(line))
+}
+
+func (f *Function) logInitStart() {
+	if f.options.JSONLog {
+		f.logPlatform("initStart", map[string]any{"initializationType": "on-demand", "phase": "init",
+			"runtimeVersion": "provided:al2023", "functionName": f.options.Name, "functionVersion": "$LATEST"})
+		return
+	}
+	f.log("INIT_START Runtime Version: provided:al2023")
+}
+
+func (f *Function) logStart(requestID string) {
+	if f.options.JSONLog {
+		f.logPlatform("start", map[string]any{"requestId": requestID, "version": "$LATEST"})
+		return
+	}
+	f.log("START RequestId: " + requestID + " Version: $LATEST")
+}
+
 // logInitFailure writes the lines of an invocation that failed in init. The time
 // that init took counts as the invocation's.
 func (f *Function) logInitFailure(requestID string, duration time.Duration, failure *FunctionError) {
-	f.log(fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: init\t%s", milliseconds(duration), status(failure)))
-	f.log("START RequestId: " + requestID + " Version: $LATEST")
-	f.logEnd(requestID, duration, 0, 0, failure)
+	if f.options.JSONLog {
+		f.logPlatform("initReport", map[string]any{"initializationType": "on-demand", "phase": "init", "status": statusWord(failure),
+			"errorType": failure.ErrorType, "metrics": map[string]any{"durationMs": milliseconds(duration)}})
+	} else {
+		f.log(fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: init\t%s", milliseconds(duration), status(failure)))
+	}
+	f.logStart(requestID)
+	f.logEnd(ending{requestID: requestID, duration: duration, failure: failure})
 }
 
-// logEnd writes the lines that close an invocation. failure is nil if the
-// process lives on. With a custom runtime the billed duration includes init
-// (https://aws.amazon.com/lambda/pricing/).
-func (f *Function) logEnd(requestID string, duration, initDuration time.Duration, peakMB int, failure *FunctionError) {
-	if failure != nil {
-		f.logFailure(requestID, failure)
-	}
-	f.log("END RequestId: " + requestID)
+// ending is how an invocation went. failure is nil if the process lives on.
+type ending struct {
+	requestID              string
+	duration, initDuration time.Duration
+	peakMB                 int
+	failure                *FunctionError
+	answer                 *answer
+}
 
-	var report strings.Builder
-	fmt.Fprintf(&report, "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB\t",
-		requestID, milliseconds(duration), math.Ceil(milliseconds(duration+initDuration)), f.options.MemoryMB)
-	if peakMB > 0 {
-		fmt.Fprintf(&report, "Max Memory Used: %d MB\t", peakMB)
+// logEnd writes the lines that close an invocation. With a custom runtime the
+// billed duration includes init (https://aws.amazon.com/lambda/pricing/).
+func (f *Function) logEnd(r ending) {
+	if r.failure != nil {
+		f.logFailure(r.requestID, r.failure)
 	}
-	if initDuration > 0 {
-		fmt.Fprintf(&report, "Init Duration: %.2f ms\t", milliseconds(initDuration))
+	if f.options.JSONLog {
+		f.logPlatform("report", r.record(f.options.MemoryMB))
+		return
+	}
+	f.log("END RequestId: " + r.requestID)
+
+	var text strings.Builder
+	fmt.Fprintf(&text, "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB\t",
+		r.requestID, milliseconds(r.duration), r.billed(), f.options.MemoryMB)
+	if r.peakMB > 0 {
+		fmt.Fprintf(&text, "Max Memory Used: %d MB\t", r.peakMB)
+	}
+	if r.initDuration > 0 {
+		fmt.Fprintf(&text, "Init Duration: %.2f ms\t", milliseconds(r.initDuration))
+	}
+	if r.failure != nil {
+		text.WriteString(status(r.failure))
+	}
+	f.log(text.String())
+}
+
+func (r ending) billed() float64 { return math.Ceil(milliseconds(r.duration + r.initDuration)) }
+
+// record is the report in the log format JSON
+// (https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html#platform-report).
+func (r ending) record(memoryMB int) map[string]any {
+	metrics := map[string]any{"durationMs": milliseconds(r.duration), "billedDurationMs": r.billed(), "memorySizeMB": memoryMB}
+	if r.peakMB > 0 {
+		metrics["maxMemoryUsedMB"] = r.peakMB
+	}
+	if r.initDuration > 0 {
+		metrics["initDurationMs"] = milliseconds(r.initDuration)
+	}
+	record := map[string]any{"requestId": r.requestID, "metrics": metrics, "status": "success"}
+	failure := r.failure
+	if failure == nil && r.answer != nil {
+		failure = r.answer.failure
 	}
 	if failure != nil {
-		report.WriteString(status(failure))
+		record["status"], record["errorType"] = statusWord(failure), failure.ErrorType
 	}
-	f.log(report.String())
+	return record
+}
+
+func statusWord(failure *FunctionError) string {
+	if failure.ErrorType == errorTypeTimeout {
+		return "timeout"
+	}
+	return "error"
 }
 
 func (f *Function) logFailure(requestID string, failure *FunctionError) {

@@ -20,7 +20,7 @@ const (
 	// initErrorGrace is the time a process has to log and exit by itself after
 	// it reported that init failed.
 	initErrorGrace = 500 * time.Millisecond
-	// busyBinaryLimit is how long the start of a binary that somebody still
+	// busyBinaryLimit is how long the start of a binary that a person still
 	// holds open for writing (ETXTBSY) is tried again.
 	busyBinaryLimit = 2 * time.Second
 	// shutdownLimit bounds the wait for the runtime API of a process that is gone.

@@ -36,7 +36,7 @@ func checkVariables(variables map[string]string) error {
 // is missing because Lambda does not define it for OS-only runtimes. The
 // credentials are stand-ins that no AWS account accepts.
 func (f *Function) variables(address string) []string {
-	o := f.options
+	o := f.settings()
 	all := map[string]string{
 		"_HANDLER":                        filepath.Base(o.Binary),
 		"AWS_ACCESS_KEY_ID":               "ASIA0SANDBOX0EXAMPLE",
@@ -45,7 +45,7 @@ func (f *Function) variables(address string) []string {
 		"AWS_LAMBDA_FUNCTION_NAME":        o.Name,
 		"AWS_LAMBDA_FUNCTION_VERSION":     "$LATEST",
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
-		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + o.Name,
+		"AWS_LAMBDA_LOG_GROUP_NAME":       f.LogGroup(),
 		"AWS_LAMBDA_LOG_STREAM_NAME":      time.Now().UTC().Format("2006/01/02/") + "[$LATEST]" + randomHex(16),
 		"AWS_LAMBDA_RUNTIME_API":          address,
 		"AWS_REGION":                      o.Region,
@@ -56,6 +56,9 @@ func (f *Function) variables(address string) []string {
 		"LANG":                            "en_US.UTF-8",
 		"PATH":                            "/usr/local/bin:/usr/bin:/bin:/opt/bin",
 		"TZ":                              ":UTC",
+	}
+	if o.JSONLog {
+		all["AWS_LAMBDA_LOG_FORMAT"], all["AWS_LAMBDA_LOG_LEVEL"] = "JSON", "INFO"
 	}
 	maps.Copy(all, o.Env)
 

@@ -50,7 +50,7 @@ const (
 	NullToken FaultKind = "null token"
 
 	// ErrorsBesideData: the genuine answer with errors added.
-	ErrorsBesideData FaultKind = "errors beside data"
+	ErrorsBesideData FaultKind = "errors with data"
 	// OtherStatus: the genuine answer with Status (202).
 	OtherStatus FaultKind = "other status"
 	// CutInToken: the genuine answer, cut off in the middle of the new token;
@@ -64,7 +64,7 @@ const (
 // failure is the error text of all faults.
 const failure = "something went wrong"
 
-// hasEffect tells whether the request is carried out first.
+// hasEffect reports whether the request is carried out first.
 func (f *Fault) hasEffect() bool {
 	switch f.Kind {
 	case ErrorsBesideData, OtherStatus, CutInToken, CutBehindToken:
@@ -129,7 +129,7 @@ func (f *Fault) status(otherwise int) int {
 	return otherwise
 }
 
-// cut tells how much of a body arrives.
+// cut says how much of a body arrives.
 func (q *request) cut(body []byte, kind FaultKind) int {
 	at := bytes.Index(body, []byte(q.issued))
 	switch {

@@ -49,7 +49,7 @@ func TestFaults(t *testing.T) {
 		{name: "errors only after the effect", fault: Fault{Kind: ErrorsOnly, AfterEffect: true}, wantEffect: true, wantStatus: 200, wantBody: `"data":null`},
 		{name: "null token", fault: Fault{Kind: NullToken}, wantStatus: 200, wantBody: `{"data":{"rotateAPIToken":{"token":null}}}`},
 		{name: "null token after the effect", fault: Fault{Kind: NullToken, AfterEffect: true}, wantEffect: true, wantStatus: 200, wantBody: `"token":null`},
-		{name: "errors beside data", fault: Fault{Kind: ErrorsBesideData}, wantEffect: true, wantStatus: 200, wantToken: true, wantBody: `"errors":[{`},
+		{name: "errors with data", fault: Fault{Kind: ErrorsBesideData}, wantEffect: true, wantStatus: 200, wantToken: true, wantBody: `"errors":[{`},
 		{name: "202 with the token", fault: Fault{Kind: OtherStatus}, wantEffect: true, wantStatus: 202, wantToken: true},
 		{name: "500 with the token", fault: Fault{Kind: OtherStatus, Status: 500}, wantEffect: true, wantStatus: 500, wantToken: true},
 	} {
@@ -207,7 +207,7 @@ func TestResetWithoutAConnectionAborts(t *testing.T) {
 	}
 }
 
-// aborts tells whether the API left a request without an answer.
+// aborts reports whether the API left a request without an answer.
 func aborts(api *API, req *http.Request) (aborted bool) {
 	defer func() { aborted = recover() == http.ErrAbortHandler }()
 	api.ServeHTTP(httptest.NewRecorder(), req)

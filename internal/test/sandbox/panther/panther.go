@@ -31,7 +31,7 @@ import (
 const (
 	// Path is where GraphQL answers.
 	Path = "/public/graphql"
-	// SelfPath is where REST tells about the token that asks. It is all of
+	// SelfPath is where REST describes the token that asks. It is all of
 	// REST that the sandbox has.
 	SelfPath = "/api-tokens/self"
 )
@@ -69,7 +69,7 @@ type Options struct {
 	// side ask side by side.
 	Fault func(Request) *Fault
 
-	// OnCall is told of each request just before it is answered, by the
+	// OnCall is called for each request just before it is answered, by the
 	// goroutine that will answer it. Nil means that nobody listens.
 	OnCall func(Call)
 }
@@ -101,7 +101,7 @@ type Call struct {
 	// Status is the HTTP status of the answer; 0 if a fault left the caller
 	// without one.
 	Status int
-	// Rotated tells whether a new value was issued, whatever the answer said.
+	// Rotated reports whether a new value was issued, whatever the answer said.
 	Rotated bool
 }
 
@@ -180,7 +180,7 @@ func (a *API) note(c Call) {
 	}
 }
 
-// throttles counts a request and tells whether it is one too many.
+// throttles counts a request and reports whether it is one too many.
 func (a *API) throttles() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -255,7 +255,7 @@ func TestTakesOnlyJSONByPOST(t *testing.T) {
 	}
 }
 
-func TestTellsWhichCallsItGot(t *testing.T) {
+func TestReportsWhichCallsItGot(t *testing.T) {
 	var told []Call
 	api := New(Options{OnCall: func(c Call) { told = append(told, c) }})
 	start := time.Now()

@@ -129,7 +129,7 @@ func TestEchoesTheTokenInErrorsOnly(t *testing.T) {
 			{"page", api, living, introspection, &Fault{Kind: WebPage}},
 			{"not GraphQL", api, living, introspection, &Fault{Kind: NotGraphQL}},
 			{"errors only", api, living, introspection, &Fault{Kind: ErrorsOnly}},
-			{"errors beside data", api, living, introspection, &Fault{Kind: ErrorsBesideData}},
+			{"errors with data", api, living, introspection, &Fault{Kind: ErrorsBesideData}},
 		} {
 			fault = test.fault
 			got := call(t, test.api, test.token, test.query)

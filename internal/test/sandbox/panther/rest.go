@@ -16,7 +16,7 @@ type tokenInfo struct {
 	ExpiresAt         *time.Time `json:"expiresAt"`
 }
 
-// self tells about the token that asks, which needs no permission here. Whether
+// self describes the token that asks, which needs no permission here. Whether
 // Panther wants one is not documented.
 func (a *API) self(token string) answer {
 	q := &request{api: a, token: token}

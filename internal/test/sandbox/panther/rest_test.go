@@ -61,7 +61,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	}
 }
 
-func TestTheVersionIsToldToEveryLivingToken(t *testing.T) {
+func TestTheVersionIsReadableByEveryLivingToken(t *testing.T) {
 	var told []Call
 	api := New(Options{OnCall: func(c Call) { told = append(told, c) }})
 	token := api.NewToken("deploy")

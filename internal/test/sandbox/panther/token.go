@@ -77,12 +77,80 @@ func (a *API) NewToken(name string) string {
 }
 
 // SetExpiry sets when a token expires, as an administrator does who makes it.
-// The stand-in tells the date, and does not end the token then.
+// The stand-in says the date, and does not end the token then.
 func (a *API) SetExpiry(value string, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if t, _ := a.find(value); t != nil {
 		t.expiresAt = &at
+	}
+}
+
+// Token is what Panther's console shows of an API token.
+type Token struct {
+	ID, Name string
+	Created  time.Time
+	// Status is that of the newest value.
+	Status Status
+}
+
+// Tokens lists all tokens, oldest first.
+func (a *API) Tokens() []Token {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var list []Token
+	for _, t := range a.tokens {
+		list = append(list, Token{t.id, t.name, t.createdAt, t.values[len(t.values)-1].status(time.Now())})
+	}
+	return list
+}
+
+// ID returns the id of the token that has or had this value, empty if there is
+// none.
+func (a *API) ID(value string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t, _ := a.find(value)
+	if t == nil {
+		return ""
+	}
+	return t.id
+}
+
+// Delete ends the token with this id, with all its values, and reports whether
+// there is one. It is what an administrator does in Panther's console.
+func (a *API) Delete(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, t := range a.tokens {
+		if t.id == id {
+			t.end()
+			return true
+		}
+	}
+	return false
+}
+
+func (t *apiToken) end() {
+	now := time.Now()
+	for _, v := range t.values {
+		v.die(now)
+	}
+}
+
+// SetPropagation sets how long values that are issued from now on are refused.
+// One that is refused now works after that time at the latest.
+func (a *API) SetPropagation(delay time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.options.PropagationDelay = delay
+	latest := time.Now().Add(delay)
+	for _, t := range a.tokens {
+		for _, v := range t.values {
+			if v.validFrom.After(latest) {
+				v.validFrom = latest
+			}
+		}
 	}
 }
 
@@ -92,16 +160,12 @@ func (a *API) Revoke(value string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t, _ := a.find(value)
-	if t == nil {
-		return
-	}
-	now := time.Now()
-	for _, v := range t.values {
-		v.die(now)
+	if t != nil {
+		t.end()
 	}
 }
 
-// Status tells what the API would make of a value now.
+// Status says what the API would make of a value now.
 func (a *API) Status(value string) Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()

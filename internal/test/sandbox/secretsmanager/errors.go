@@ -7,7 +7,7 @@ import (
 )
 
 // apiError is an answer of Secrets Manager that is an error: the type that SDKs
-// tell apart, the message, the HTTP status.
+// distinguish, the message, the HTTP status.
 type apiError struct {
 	kind    string
 	message string
@@ -121,5 +121,5 @@ func errNotSigned() *apiError {
 }
 
 func errUnknownOperation(op string) *apiError {
-	return clientError("UnknownOperationException", "The sandbox does not have the operation %q. It has %s of Secrets Manager, and no other service.", op, strings.Join(operationNames(), ", "))
+	return clientError("UnknownOperationException", "The sandbox does not have the operation %q. Of Secrets Manager it has %s.", op, strings.Join(operationNames(), ", "))
 }

@@ -17,7 +17,7 @@ var (
 // versionID checks a ClientRequestToken, which becomes a version id, or makes one.
 func versionID(token string) (string, *apiError) {
 	if token == "" {
-		return newVersionID(), nil
+		return NewID(), nil
 	}
 	if len(token) < tokenLength[0] || len(token) > tokenLength[1] {
 		return "", errParameter("ClientRequestToken must be %d-%d characters long.", tokenLength[0], tokenLength[1])
@@ -77,7 +77,7 @@ func (s *Server) createSecret(call *Call, in struct {
 			return nil, errSecretExists(in.Name)
 		}
 	}
-	now := s.now()
+	now := time.Now()
 	sec := &secret{
 		arn:         s.newARN(in.Name),
 		name:        in.Name,
@@ -90,7 +90,7 @@ func (s *Server) createSecret(call *Call, in struct {
 	s.secrets = append(s.secrets, sec)
 	out := versionOutput{ARN: sec.arn, Name: sec.name}
 	if val != nil {
-		if _, _, failure := sec.put(id, []string{labelCurrent}, val, now); failure != nil {
+		if _, _, failure := sec.put(id, []string{labelCurrent}, val, s.period(keptFor)); failure != nil {
 			return nil, failure
 		}
 		out.VersionId = id
@@ -191,7 +191,7 @@ func (s *Server) getSecretValue(call *Call, in struct{ SecretId, VersionId, Vers
 		return nil, errVersionNotFound(v.id)
 	}
 	call.VersionID, call.Stages = v.id, slices.Clone(v.labels)
-	v.accessed = s.now().Truncate(24 * time.Hour)
+	v.accessed = time.Now().Truncate(24 * time.Hour)
 	sec.accessed = v.accessed
 	return struct {
 		ARN, Name, VersionId string
@@ -232,7 +232,7 @@ func (s *Server) putSecretValue(call *Call, in struct {
 		return nil, errParameter("You must provide either SecretString or SecretBinary.")
 	}
 	current, pending := sec.labelled(labelCurrent), sec.labelled(labelPending)
-	v, ignored, failure := sec.put(id, labels, val, s.now())
+	v, ignored, failure := sec.put(id, labels, val, s.period(keptFor))
 	if failure != nil {
 		return nil, failure
 	}
@@ -241,7 +241,7 @@ func (s *Server) putSecretValue(call *Call, in struct {
 		if pending != nil && pending.isUnfinished() {
 			pending.remove(labelPending)
 		}
-		sec.rotation.plan(s.now())
+		s.plan(sec)
 	}
 	s.tellIfAbandoned(sec, pending)
 	return versionOutput{sec.arn, sec.name, v.id, slices.Clone(v.labels)}, nil
@@ -257,7 +257,7 @@ func (s *Server) updateSecretVersionStage(call *Call, in struct{ SecretId, Versi
 		return nil, errValidation("1 validation error detected: VersionStage must have length greater than or equal to 1")
 	}
 	pending := sec.labelled(labelPending)
-	if failure := sec.move(in.VersionStage, in.MoveToVersionId, in.RemoveFromVersionId, s.now()); failure != nil {
+	if failure := sec.move(in.VersionStage, in.MoveToVersionId, in.RemoveFromVersionId); failure != nil {
 		return nil, failure
 	}
 	s.tellIfAbandoned(sec, pending)
@@ -363,7 +363,7 @@ func (s *Server) deleteSecret(_ *Call, in struct {
 		ARN, Name    string
 		DeletionDate epoch
 	}
-	now := s.now()
+	now := time.Now()
 	sec, failure := s.lookUp(in.SecretId)
 	switch {
 	case failure != nil && in.ForceDeleteWithoutRecovery && in.SecretId != "":
@@ -380,7 +380,18 @@ func (s *Server) deleteSecret(_ *Call, in struct {
 	case !sec.deleted.IsZero():
 		return nil, errDeleted()
 	}
-	sec.deleted, sec.gone = now, now.Add(time.Duration(days)*24*time.Hour)
+	sec.deleted, sec.gone = now, now.Add(s.period(time.Duration(days)*24*time.Hour))
 	sec.rotation.next = time.Time{}
 	return output{sec.arn, sec.name, epoch(sec.gone)}, nil
+}
+
+// restoreSecret undoes DeleteSecret. Rotation stays as it was configured.
+func (s *Server) restoreSecret(_ *Call, in struct{ SecretId string }) (any, *apiError) {
+	sec, failure := s.lookUp(in.SecretId)
+	if failure != nil {
+		return nil, failure
+	}
+	sec.deleted, sec.gone = time.Time{}, time.Time{}
+	s.plan(sec)
+	return versionOutput{ARN: sec.arn, Name: sec.name}, nil
 }

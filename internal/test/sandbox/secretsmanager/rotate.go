@@ -75,7 +75,7 @@ func (s *Server) rotateSecret(call *Call, in struct {
 	if in.RotationRules != nil {
 		sec.rotation.rules = in.RotationRules
 	}
-	sec.rotation.plan(s.now())
+	s.plan(sec)
 	if in.RotateImmediately != nil && !*in.RotateImmediately {
 		s.begin(sec, id, sec.labelled(labelCurrent).value)
 		s.start(sec, id, s.testRotation)
@@ -91,13 +91,14 @@ func (s *Server) rotateSecret(call *Call, in struct {
 func (s *Server) begin(sec *secret, id string, val *value) {
 	v := sec.version(id)
 	if v == nil {
-		v = &version{id: id, created: s.now(), value: val}
+		sec.purge(s.period(keptFor))
+		v = &version{id: id, created: time.Now(), value: val}
 		sec.versions = append(sec.versions, v)
 	}
 	sec.label(v, labelPending)
 }
 
-// start has a rotation work beside the requests, and tells how it ended. The lock
+// start has a rotation work next to the requests, and says how it ended. The lock
 // is held.
 func (s *Server) start(sec *secret, id string, work func(sec *secret, id string) (end string, err error)) {
 	if s.life.Err() != nil {
@@ -159,8 +160,8 @@ func (s *Server) rotate(sec *secret, id string) (end string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sec.version(id).remove(labelPending)
-	sec.rotation.last = s.now()
-	sec.rotation.plan(s.now())
+	sec.rotation.last = time.Now()
+	s.plan(sec)
 	return "RotationSucceeded", nil
 }
 

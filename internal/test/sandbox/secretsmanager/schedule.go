@@ -13,7 +13,7 @@ type schedule struct {
 	enabled     bool
 	functionARN string
 	rules       *rotationRules
-	last, next  time.Time // on the service's clock
+	last, next  time.Time
 	// working has the ids of the versions for which a rotation is under way: more
 	// than one when the function still works for a rotation that was abandoned.
 	working map[string]bool
@@ -86,30 +86,34 @@ func (c *schedule) shownRules() *rotationRules {
 }
 
 // plan sets the next rotation, counted from now.
-func (c *schedule) plan(now time.Time) {
-	c.next = time.Time{}
-	if interval := c.rules.interval(); c.enabled && interval > 0 {
-		c.next = now.Add(interval)
+func (s *Server) plan(sec *secret) {
+	sec.rotation.next = time.Time{}
+	if interval := sec.rotation.rules.interval(); sec.rotation.enabled && interval > 0 {
+		sec.rotation.next = time.Now().Add(s.period(interval))
 	}
 }
 
 // runSchedules starts rotations when they are due, and forgets deleted secrets when
 // their time has come, until the service ends.
 func (s *Server) runSchedules() {
-	const look = 20 * time.Millisecond
-	for s.pause(look) {
+	const idle, look = time.Second, 20 * time.Millisecond
+	for wait := look; s.pause(wait); {
 		s.mu.Lock()
-		now := s.now()
+		wait = idle // while nothing is planned
+		now := time.Now()
 		s.secrets = slices.DeleteFunc(s.secrets, func(sec *secret) bool {
 			return !sec.gone.IsZero() && now.After(sec.gone)
 		})
 		for _, sec := range s.secrets {
 			due := sec.rotation.next
+			if !due.IsZero() || !sec.gone.IsZero() {
+				wait = look
+			}
 			if due.IsZero() || now.Before(due) || len(sec.rotation.working) > 0 {
 				continue
 			}
-			sec.rotation.plan(now)
-			id := newVersionID()
+			s.plan(sec)
+			id := NewID()
 			if pending := sec.labelled(labelPending); pending != nil && pending.isUnfinished() {
 				id = pending.id // a rotation that failed is run again first
 			}

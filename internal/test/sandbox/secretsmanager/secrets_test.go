@@ -219,3 +219,15 @@ func TestDeletedSecretVanishesAfterItsWindow(t *testing.T) {
 		wantError(t, err, "ResourceNotFoundException", "")
 	})
 }
+
+func TestDeletedSecretIsRestored(t *testing.T) {
+	t.Parallel()
+	a := openAccount(t, Options{})
+	if _, err := a.DeleteSecret(t.Context(), &sdk.DeleteSecretInput{SecretId: &a.arn}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.RestoreSecret(t.Context(), &sdk.RestoreSecretInput{SecretId: &a.arn}); err != nil {
+		t.Fatal(err)
+	}
+	a.wantValue("", "", "one")
+}

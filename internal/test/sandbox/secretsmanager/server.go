@@ -4,7 +4,7 @@
 //
 // It follows AWS's documentation and what others recorded of the real service.
 // It leaves out what rotation does not concern: resource policies, replication,
-// encryption (a KMS key is shown, like tags, and means nothing), RestoreSecret,
+// encryption (a KMS key is shown, like tags, and means nothing),
 // filters, the purging of old versions and the checking of signatures. An
 // operation or parameter that it does not have is an error that says so.
 package secretsmanager
@@ -26,19 +26,20 @@ type Options struct {
 	// Region and AccountID go into ARNs: eu-west-1 and 123456789012 by default.
 	Region, AccountID string
 
-	// Invoke runs rotation functions, and HasFunction tells which there are. If
+	// Invoke runs rotation functions, and HasFunction shows which there are. If
 	// either is nil, there is none. HasFunction must not call the Server.
 	Invoke      Invoke
 	HasFunction func(functionARN string) bool
 
-	// Speed is how many times as fast as real time the service's clock runs, on
-	// which schedules and dates are. 0 means 1.
+	// Speed is how many times as short as documented the service's long periods
+	// are: between rotations, and before a version or a secret is removed. All
+	// dates are true. 0 means 1.
 	Speed float64
 
 	// RotationAttempts is how often a rotation is run in all when a step fails,
 	// and RetryPause the real time between: 3 times and 2 s by default. AWS says
 	// only that it retries "multiple times", so the defaults are a guess: the
-	// fewest that are more than one retry, soon enough for somebody who watches.
+	// fewest that are more than one retry, soon enough for a person who watches.
 	// After the last, the rotation is stuck until RotateSecret or the schedule
 	// runs it again.
 	RotationAttempts int
@@ -53,7 +54,7 @@ type Options struct {
 	// ThrottlingException. 0 means none.
 	ThrottleEvery int
 
-	// OnCall is told of each request when it is done, OnEvent of what happens in
+	// OnCall is called for each request when it is done, OnEvent of what happens in
 	// rotations. Neither is told a value. They may be called from several
 	// goroutines at once.
 	OnCall  func(Call)
@@ -107,7 +108,6 @@ type Fault struct {
 // Server is the service. It is an http.Handler.
 type Server struct {
 	options  Options
-	started  time.Time
 	requests atomic.Int64
 
 	mu      sync.Mutex // not held while the function, OnCall or OnEvent run
@@ -141,7 +141,7 @@ func New(o Options) *Server {
 	if o.HasFunction == nil || o.Invoke == nil {
 		o.HasFunction = func(string) bool { return false }
 	}
-	s := &Server{options: o, started: time.Now()}
+	s := &Server{options: o}
 	s.idle = sync.NewCond(&s.mu)
 	s.life, s.end = context.WithCancel(context.Background())
 	s.working.Go(s.runSchedules)
@@ -176,9 +176,9 @@ func (s *Server) AwaitIdle(ctx context.Context) error {
 	return nil
 }
 
-// now is the time on the service's clock.
-func (s *Server) now() time.Time {
-	return s.started.Add(time.Duration(float64(time.Since(s.started)) * s.options.Speed))
+// period is a documented period at the service's speed.
+func (s *Server) period(d time.Duration) time.Duration {
+	return time.Duration(float64(d) / s.options.Speed)
 }
 
 // unlockAndTell unlocks mu and has OnEvent know what happened meanwhile.

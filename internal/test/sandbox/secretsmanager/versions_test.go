@@ -70,7 +70,7 @@ func TestVersionsAndLabels(t *testing.T) {
 			given: twoPending, call: func(a *account) error { return a.put(&three, "three") },
 			labels: "1 AWSPREVIOUS, 3 AWSCURRENT",
 		},
-		"UpdateSecretVersionStage leaves AWSPENDING beside AWSCURRENT": {
+		"UpdateSecretVersionStage leaves AWSPENDING next to AWSCURRENT": {
 			given: twoPending, call: func(a *account) error { return a.move("AWSCURRENT", two, one) },
 			labels: "1 AWSPREVIOUS, 2 AWSCURRENT AWSPENDING",
 		},

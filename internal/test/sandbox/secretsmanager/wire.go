@@ -64,6 +64,7 @@ func init() {
 		"ListSecretVersionIds":     decoded((*Server).listSecretVersionIDs),
 		"ListSecrets":              decoded((*Server).listSecrets),
 		"DeleteSecret":             decoded((*Server).deleteSecret),
+		"RestoreSecret":            decoded((*Server).restoreSecret),
 		"RotateSecret":             decoded((*Server).rotateSecret),
 		"CancelRotateSecret":       decoded((*Server).cancelRotateSecret),
 	}
@@ -115,7 +116,7 @@ func reply(w http.ResponseWriter, output any, failure *apiError) {
 		status = http.StatusInternalServerError
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.Header().Set("X-Amzn-RequestId", newVersionID())
+	w.Header().Set("X-Amzn-RequestId", NewID())
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
 }

@@ -68,7 +68,7 @@ func TestErrorsOnTheWire(t *testing.T) {
 		},
 		"an operation that the sandbox lacks": {
 			"secretsmanager.GetRandomPassword", signature, `{}`,
-			"UnknownOperationException", `The sandbox does not have the operation "GetRandomPassword". It has CancelRotateSecret, CreateSecret, DeleteSecret, DescribeSecret, GetSecretValue, ListSecretVersionIds, ListSecrets, PutSecretValue, RotateSecret, UpdateSecretVersionStage of Secrets Manager, and no other service.`, 400,
+			"UnknownOperationException", `The sandbox does not have the operation "GetRandomPassword". Of Secrets Manager it has CancelRotateSecret, CreateSecret, DeleteSecret, DescribeSecret, GetSecretValue, ListSecretVersionIds, ListSecrets, PutSecretValue, RestoreSecret, RotateSecret, UpdateSecretVersionStage.`, 400,
 		},
 		"another service": {
 			"DynamoDB_20120810.ListTables", signature, `{}`,
@@ -220,7 +220,7 @@ func TestCloseEndsRequestsThatHang(t *testing.T) {
 	}
 }
 
-func TestCallsAreTold(t *testing.T) {
+func TestCallsAreReported(t *testing.T) {
 	t.Parallel()
 	a := openAccount(t, Options{})
 	wantError(t, a.put(id(2), "a value to keep", "AWSPENDING"), "", "")

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"panther-token-rotation/internal/test/sandbox"
+	pantherapi "panther-token-rotation/internal/test/sandbox/panther"
+	manager "panther-token-rotation/internal/test/sandbox/secretsmanager"
+)
+
+// TestRefusals: what would cost a token, or cannot succeed, changes nothing.
+func TestRefusals(t *testing.T) {
+	for name, tc := range map[string]struct {
+		tokens int
+		breaks func(d *desk)
+		typed  func(d *desk) string
+		code   int
+		says   string
+		args   []string
+	}{
+		"put: Panther refuses it":       {1, nil, typing("never-made"), 1, "Panther refuses the token", []string{"put", name}},
+		"put: no token":                 {1, nil, typing(""), 1, "no token was given", []string{"put", name}},
+		"put: not a token":              {1, nil, typing("a b"), 1, "not a token", []string{"put", name}},
+		"put: the other slot has it":    {2, nil, func(d *desk) string { return d.token(active) }, 1, "as the active token", []string{"put", name, "--standby"}},
+		"put: during a rotation":        {2, pendingLives, typingNew, 1, "panther-token rotate", []string{"put", name}},
+		"put: standby, during another":  {2, pendingEmpty, typingNew, 1, "Rotate first", []string{"put", name, "--standby"}},
+		"put: the secret changed":       {1, changesMeanwhile, typingNew, 1, "changed meanwhile", []string{"put", name}},
+		"put: a plain token has none":   {0, plain, typingNew, 1, "plain token", []string{"put", name, "--standby"}},
+		"put: a token as argument":      {1, nil, typing(""), 2, "never an argument", []string{"put", name, "some-token"}},
+		"restore: AWSCURRENT lives":     {1, nil, typing(""), 1, "nothing needs to be restored", []string{"restore", name, "--identity", "KEY"}},
+		"restore: nothing was sealed":   {1, func(d *desk) { d.on("token-dies") }, typing(""), 1, "no sealed value", []string{"restore", name, "--identity", "KEY"}},
+		"init: it exists":               {1, nil, typing(""), 1, "exists already", []string{"init", name, "--function", "panther-token-rotation"}},
+		"init: a dead token":            {0, nil, typing("never-made"), 1, "Panther refuses", []string{"init", name, "--function", "panther-token-rotation"}},
+		"init: one token twice":         {0, nil, twice, 1, "both tokens are the same", []string{"init", name, "--function", "panther-token-rotation"}},
+		"rotate: again within the hour": {2, func(d *desk) { d.want(0, "", "Rotated.", "rotate", name) }, typing(""), 1, "--yes", []string{"rotate", name}},
+		"drop-pending: it lives":        {2, pendingLives, typing(""), 1, "may protect a token", []string{"rotate", name, "--drop-pending"}},
+		"status: no such secret":        {0, nil, typing(""), 2, "does not exist", []string{"status", name}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, tc.tokens)
+			if tc.breaks != nil {
+				tc.breaks(d)
+			}
+			typed := strings.TrimSuffix(tc.typed(d), "\n") + "\n"
+			before := len(d.writes())
+			for i, arg := range tc.args {
+				if arg == "KEY" {
+					tc.args[i] = d.identity
+				}
+			}
+			d.want(tc.code, typed, tc.says, tc.args...)
+			if writes := d.writes()[before:]; len(writes) > 0 {
+				t.Errorf("it wrote: %v", writes)
+			}
+		})
+	}
+}
+
+func typing(s string) func(*desk) string { return func(*desk) string { return s } }
+
+func typingNew(d *desk) string { return d.Panther.NewToken("new") }
+
+func twice(d *desk) string {
+	token := d.Panther.NewToken("new")
+	return token + "\n" + token
+}
+
+func pendingLives(d *desk) {
+	d.put("AWSPENDING", strings.Replace(d.value(), d.token(active), d.Panther.NewToken("pending"), 1))
+}
+
+// pendingEmpty leaves a rotation that ended before anything was stored.
+func pendingEmpty(d *desk) {
+	d.on("panther-unreachable")
+	d.run("", "rotate", name, "--timeout", "100ms", "--url", "http://127.0.0.1:1/public/graphql")
+	d.off("panther-unreachable")
+}
+
+func plain(d *desk) {
+	d.must(d.client.CreateSecret(d.t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String(name), SecretString: aws.String(d.Panther.NewToken("plain"))}))
+	d.must(d.client.RotateSecret(d.t.Context(), &secretsmanager.RotateSecretInput{
+		SecretId: aws.String(name), RotationLambdaARN: aws.String(d.Function.ARN()), RotateImmediately: aws.Bool(false), RotationRules: rules(),
+	}))
+	d.idle()
+}
+
+// changesMeanwhile has another person put a value when the tool asks Panther
+// about the new token.
+func changesMeanwhile(d *desk) {
+	asked := 0
+	d.onAsk = func(pantherapi.Request) *pantherapi.Fault {
+		if asked++; asked == 2 {
+			d.put("AWSCURRENT", strings.Replace(d.value(), `"x"`, `"y"`, 1))
+		}
+		return nil
+	}
+}
+
+// writes lists the writes of the tool.
+func (d *desk) writes() []manager.Call {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]manager.Call{}, d.wrote...)
+}
+
+// TestAnInterruptedCommandChangesNothing, and says so.
+func TestAnInterruptedCommandChangesNothing(t *testing.T) {
+	d := open(t, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	in, out, err := os.Pipe() // a prompt without an answer
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer out.Close()
+	got := d.runFrom(ctx, in, nil, "put", name)
+	if got.code != exitProblem || !strings.Contains(got.stderr, "Interrupted. Nothing was changed.") {
+		t.Errorf("it ended with %d: %s", got.code, got.stderr)
+	}
+}
+
+// TestAForeignHostIsConfirmed: who may edit the function must not harvest
+// tokens.
+func TestAForeignHostIsConfirmed(t *testing.T) {
+	d := open(t, 1, func(o *sandbox.Options) { o.Env["PANTHER_API_URL"] = "https://panther.example.com/public/graphql" })
+	d.want(1, "", "not below runpanther.net", "status", name)
+	d.want(1, "n\n", "Not confirmed", "status", name)
+	d.want(0, "", "Healthy", "status", name, "--url", d.PantherURL)
+	if calls := d.Panther.Calls(); len(calls) == 0 {
+		t.Error("--url was not used")
+	}
+}
+
+// TestInitMakesASecretThatRotates.
+func TestInitMakesASecretThatRotates(t *testing.T) {
+	d := open(t, 0)
+	first, second := d.Panther.NewToken("first"), d.Panther.NewToken("second")
+	d.want(0, first+"\n"+second+"\n", "Done.", "init", name, "--function", "panther-token-rotation")
+	if want := `{"PANTHER_API_TOKEN": "` + first + `", "PANTHER_API_TOKEN_STANDBY": "` + second + `"}`; d.value() != want {
+		t.Error("the value is another")
+	}
+}
+
+// TestLooseTokensAreListed so that they can be deleted in the console.
+func TestLooseTokensAreListed(t *testing.T) {
+	d := open(t, 1)
+	d.want(0, d.Panther.NewToken("new")+"\n", "Done.", "put", name)
+	d.want(0, "", `A living token is in no slot ("first", id token-1)`, "status", name)
+}
+
+// TestATestRotatesNothing.
+func TestATestRotatesNothing(t *testing.T) {
+	d := open(t, 2)
+	before := d.value()
+	d.want(0, "", "The test passed. Nothing was rotated.", "rotate", name, "--test")
+	if d.value() != before {
+		t.Error("the test changed the value")
+	}
+	d.on("token-dies")
+	d.want(1, "", "the test failed with", "rotate", name, "--test")
+}
+
+// TestHelpAndCompletion need no AWS.
+func TestHelpAndCompletion(t *testing.T) {
+	d := open(t, 1)
+	for _, command := range []string{"status", "rotate", "put", "restore", "init"} {
+		d.want(0, "", "Examples:\n  panther-token "+command+" acme/panther", command, "--help")
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		d.want(0, "", "panther-token", "completion", shell)
+	}
+	d.want(0, "", name, "__complete", "status", "")
+}
