@@ -71,9 +71,13 @@ class Module:
         plan = f"{self.state}.plan"
         self.run("plan", f"-out={plan}")
         shown = subprocess.run([*self.command, "show", "-json", plan], capture_output=True, text=True, check=True).stdout
-        changes = {r["address"].removeprefix("module.rotation."): r["change"] for r in json.loads(shown)["resource_changes"]}
-        return {a: sorted(k for k in {**c["before"], **c["after"]} if c["before"].get(k) != c["after"].get(k))
-                for a, c in changes.items() if c["actions"] != ["no-op"]}
+        changes = {}
+        for resource in json.loads(shown)["resource_changes"]:
+            if resource["change"]["actions"] not in (["no-op"], ["read"]):
+                before, after = (resource["change"][k] or {} for k in ["before", "after"])
+                changes[resource["address"].removeprefix("module.rotation.")] = sorted(
+                    k for k in {**before, **after} if before.get(k) != after.get(k))
+        return changes
 
     @contextlib.contextmanager
     def applied(self):
