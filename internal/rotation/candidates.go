@@ -234,10 +234,10 @@ func (v lineageVersion) isSuccessorWith(token secret.Text) bool {
 }
 
 // madeBy returns the origin of the token if it is the new one of this successor
-// version: right after the version whose token it replaced. Where another invocation filled the
-// version that it was made for, right after that one: both tokens come from the
-// same call, and the later one must be found. Are these versions gone, nothing
-// says.
+// version: right after the version whose token it replaced. Where another
+// invocation filled the version that it was made for, right after that one: both
+// tokens come from the same call, and the later one must be found. If these
+// versions are gone, the origin is unknown.
 func (l lineage) madeBy(successor lineageVersion, token secret.Text) (origin, bool) {
 	if !successor.isSuccessorWith(token) {
 		return origin{}, false

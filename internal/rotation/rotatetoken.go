@@ -145,6 +145,7 @@ func (x *exchange) do(ctx context.Context, a action) (nextToken, *AnswerError, e
 		return nextToken{}, answer, nil
 	}
 	EventCurrentTokenWorks.Log(x.log)
+	x.activeUnclear = false // it is about a refused standby
 	return nextToken{}, &AnswerError{Answer: works, Summary: "the token works"}, nil
 }
 

@@ -63,6 +63,10 @@ func TestARefusedStandby(t *testing.T) {
 		"lost, and the active one is dead":      {func(a *account) { dead(1, 2)(a); a.answers = []any{unclear} }, rotation.TokenLost},
 		"nothing clear of the active one":       {func(a *account) { dead(2)(a); a.checks = slices.Repeat([]error{unclear}, 100) }, rotation.OutcomeUnknown},
 		"at first nothing clear, then it works": {func(a *account) { dead(2)(a); a.checks = []error{unclear, notSent} }, rotation.StandbyRefused},
+		"at first nothing clear, then both work, and no connection": {func(a *account) {
+			a.checks = slices.Repeat([]error{unclear}, 6)
+			a.answers = append([]any{refused}, slices.Repeat([]any{notSent}, 100)...)
+		}, rotation.PantherUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inPair(t, func(t *testing.T, a *account) {

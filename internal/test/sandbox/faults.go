@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +28,7 @@ type Fault struct {
 	switchOn, switchOff func(ctx context.Context, s *Sandbox) error
 	// atStoring strikes the first write after Panther gave a new token, and each
 	// further one until a write succeeds.
-	atStoring func(s *Sandbox) *secretsmanager.Fault
+	atStoring func(s *Sandbox, secretID string) *secretsmanager.Fault
 	// atPanther strikes each request to Panther.
 	atPanther func(panther.Request) *panther.Fault
 }
@@ -41,7 +40,7 @@ const slowly = time.Hour
 var Faults = []Fault{
 	{Name: "write-fails", Does: "Secrets Manager fails each write that stores a new token",
 		Watch: "store_failed in the log, then NotStored shortly before the timeout. The process holds the token",
-		atStoring: func(*Sandbox) *secretsmanager.Fault {
+		atStoring: func(*Sandbox, string) *secretsmanager.Fault {
 			return &secretsmanager.Fault{Code: "InternalServiceError", Message: "An error occurred on the server side."}
 		}},
 	{Name: "answer-lost", Does: "Panther rotates, and its answer does not arrive",
@@ -54,8 +53,9 @@ var Faults = []Fault{
 		}},
 	{Name: "process-dies", Does: "the function's process is killed after it rotated, before it stores",
 		Watch: "platform.report with Runtime.ExitError, then TokenRefused or StandbyRefused",
-		atStoring: func(s *Sandbox) *secretsmanager.Fault {
+		atStoring: func(s *Sandbox, _ string) *secretsmanager.Fault {
 			s.Function.Kill()
+			s.faults.note(false) // the token died with it
 			return &secretsmanager.Fault{DropConnection: true}
 		}},
 	{Name: "process-retires", Does: "Lambda ends the function's processes with SIGTERM and 300 ms notice", Once: true,
@@ -65,7 +65,7 @@ var Faults = []Fault{
 			return nil
 		}},
 	{Name: "token-dies", Does: "the active token in the secret is deleted in Panther's console", Once: true,
-		Watch: "at the next rotation TokenRefused, or with two tokens a rotation that heals it",
+		Watch: "at the next rotation TokenRefused; with two tokens it succeeds, with standby_refused in the log",
 		switchOn: func(ctx context.Context, s *Sandbox) error {
 			_, err := s.DeleteToken(ctx, "active")
 			return err
@@ -86,9 +86,9 @@ var Faults = []Fault{
 		switchOff: func(_ context.Context, s *Sandbox) error { return s.reopenPanther() }},
 	{Name: "saved-by-hand", Does: "a person saves the secret again, with its old tokens, while the function stores a new one",
 		Watch: "StaleSave of a single token, Abandoned of one of two tokens",
-		atStoring: func(s *Sandbox) *secretsmanager.Fault {
+		atStoring: func(s *Sandbox, secretID string) *secretsmanager.Fault {
 			s.faults.off("saved-by-hand") // one save is enough
-			if err := s.saveAgain(context.Background()); err != nil {
+			if err := s.saveAgain(context.Background(), secretID); err != nil {
 				s.faults.report("saved-by-hand: " + err.Error())
 			}
 			return nil
@@ -111,12 +111,15 @@ func (f *faults) off(name string) {
 	delete(f.on, name)
 }
 
-// active returns the faults that are on, and whether a token waits to be stored.
+// active returns the faults that are on, in the order of Faults, and whether a
+// token waits to be stored.
 func (f *faults) active() (on []*Fault, unstored bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, fault := range f.on {
-		on = append(on, fault)
+	for i := range Faults {
+		if fault := f.on[Faults[i].Name]; fault != nil {
+			on = append(on, fault)
+		}
 	}
 	return on, f.unstored
 }
@@ -149,7 +152,7 @@ func (s *Sandbox) hook(o *Options) {
 		return nil
 	}
 	o.Panther.OnCall = func(c panther.Call) {
-		if c.Rotated {
+		if c.Rotated && c.Status != 0 { // without an answer, nobody has the token
 			s.faults.note(true)
 		}
 		if pantherCall != nil {
@@ -165,9 +168,12 @@ func (s *Sandbox) hook(o *Options) {
 		}
 		on, unstored := s.faults.active()
 		for _, f := range on {
-			if f.atStoring != nil && unstored && operation == "PutSecretValue" {
-				s.faults.report(f.Name + " strikes: " + f.Does)
-				return f.atStoring(s)
+			if f.atStoring == nil || !unstored || operation != "PutSecretValue" {
+				continue
+			}
+			s.faults.report(f.Name + " strikes: " + f.Does)
+			if fault := f.atStoring(s, secretID); fault != nil {
+				return fault
 			}
 		}
 		return nil
@@ -192,10 +198,12 @@ func (s *Sandbox) On(ctx context.Context, name string) (*Fault, error) {
 	defer s.faults.switching.Unlock()
 	s.faults.mu.Lock()
 	_, already := s.faults.on[name]
+	if len(s.faults.on) == 0 {
+		s.faults.unstored = false // the first fault is about tokens to come
+	}
 	if !f.Once {
 		s.faults.on[name] = f
 	}
-	s.faults.unstored = false // the faults are about tokens to come
 	s.faults.mu.Unlock()
 	if f.switchOn == nil || already {
 		return f, nil
@@ -213,13 +221,17 @@ func (s *Sandbox) Off(ctx context.Context, name string) (*Fault, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.Once {
+		return f, fmt.Errorf("%s happened at once and cannot be switched off", name)
+	}
 	s.faults.switching.Lock()
 	defer s.faults.switching.Unlock()
-	isOn := s.IsOn(name)
-	s.faults.off(name)
-	if f.switchOff != nil && isOn {
-		return f, f.switchOff(ctx, s)
+	if f.switchOff != nil && s.IsOn(name) {
+		if err := f.switchOff(ctx, s); err != nil {
+			return f, err // it is still on
+		}
 	}
+	s.faults.off(name)
 	return f, nil
 }
 
@@ -249,7 +261,8 @@ func (s *Sandbox) reopenPanther() error {
 	return nil
 }
 
-// SecretName is the secret that faults and the deletion of tokens are about.
+// SecretName is the secret whose tokens Tokens and DeleteToken are about. Faults
+// strike rotations of any.
 const SecretName = "acme/panther"
 
 const byHand = "by-hand"
@@ -299,11 +312,13 @@ func (s *Sandbox) DeleteToken(ctx context.Context, which string) (id string, err
 		tokens, _, err := s.Tokens(ctx, "AWSCURRENT")
 		switch {
 		case err != nil:
-			return "", err
+			return "", fmt.Errorf("cannot read the secret %s: %w", SecretName, err)
 		case place > len(tokens):
 			return "", errors.New("the secret " + SecretName + " has one token, and no standby")
 		}
-		id = cmp.Or(s.Panther.ID(tokens[place-1]), "in the secret, which Panther does not know")
+		if id = s.Panther.ID(tokens[place-1]); id == "" {
+			return "", fmt.Errorf("Panther does not know the %s token of the secret %s", which, SecretName)
+		}
 	}
 	if !s.Panther.Delete(id) {
 		return "", fmt.Errorf("there is no token %s", id)
@@ -311,11 +326,11 @@ func (s *Sandbox) DeleteToken(ctx context.Context, which string) (id string, err
 	return id, nil
 }
 
-// saveAgain puts the value that AWSCURRENT has, as a new version.
-func (s *Sandbox) saveAgain(ctx context.Context) error {
-	_, value, err := s.Tokens(ctx, "AWSCURRENT")
+// saveAgain puts the value that a secret's AWSCURRENT has, as a new version.
+func (s *Sandbox) saveAgain(ctx context.Context, secretID string) error {
+	out, err := s.Client().GetSecretValue(ctx, &sdk.GetSecretValueInput{SecretId: &secretID})
 	if err == nil {
-		_, err = s.Client().PutSecretValue(ctx, &sdk.PutSecretValueInput{SecretId: aws.String(SecretName), SecretString: &value})
+		_, err = s.Client().PutSecretValue(ctx, &sdk.PutSecretValueInput{SecretId: &secretID, SecretString: out.SecretString})
 	}
 	return err
 }

@@ -17,9 +17,9 @@ import (
 )
 
 // faulty opens an account whose secret is the one that faults are about.
-func faulty(t *testing.T, timeout time.Duration) *account {
+func faulty(t *testing.T, timeout time.Duration, attempts int) *account {
 	t.Helper()
-	a := openAccount(t, sandbox.Options{Env: short(), Timeout: timeout, SecretsManager: manager.Options{RotationAttempts: 1}})
+	a := openAccount(t, sandbox.Options{Env: short(), Timeout: timeout, SecretsManager: manager.Options{RotationAttempts: attempts}})
 	a.token = a.Panther.NewToken("faulty")
 	a.secret = a.create(sandbox.SecretName, valueBefore+a.token+valueAfter)
 	time.Sleep(time.Second) // the first token must not count as young
@@ -51,7 +51,7 @@ func TestFaultsHaveTheFunctionFailAsTheySay(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			a := faulty(t, 0)
+			a := faulty(t, 0, 1)
 			a.on(fault)
 			a.rotate()
 			if !strings.Contains(a.failures(), kind) {
@@ -97,7 +97,7 @@ func TestARotationGoesOnWhenTheFaultIsOff(t *testing.T) {
 	for fault, logged := range map[string]string{"write-fails": "store_failed", "panther-unreachable": "rotate_failed"} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			a := faulty(t, 0)
+			a := faulty(t, 0, 1)
 			a.on(fault)
 			_, err := a.client.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{SecretId: &a.secret, RotationLambdaARN: aws.String(a.Function.ARN())})
 			if err != nil {
@@ -123,7 +123,7 @@ func TestARotationGoesOnWhenTheFaultIsOff(t *testing.T) {
 // when writes work again.
 func TestRetiringIsTheLastChanceToStore(t *testing.T) {
 	t.Parallel()
-	a := faulty(t, 38*time.Second)
+	a := faulty(t, 38*time.Second, 1)
 	a.on("write-fails")
 	if _, err := a.client.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{SecretId: &a.secret, RotationLambdaARN: aws.String(a.Function.ARN())}); err != nil {
 		t.Fatal(err)
@@ -134,9 +134,73 @@ func TestRetiringIsTheLastChanceToStore(t *testing.T) {
 	if err := a.SecretsManager.AwaitIdle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if log := strings.Join(a.Logs.Lines(), "\n"); !strings.Contains(log, "token_stored") && !strings.Contains(log, "successor_stored") {
+	if !strings.Contains(a.failures(), "Runtime.ExitError") {
+		t.Errorf("no process ended: %s", a.story())
+	}
+	if !a.stored() {
 		t.Errorf("the process stored nothing: %s", a.story())
 	}
+}
+
+// TestRetiringStoresNothingWhileWritesFail: one fault does not end another.
+func TestRetiringStoresNothingWhileWritesFail(t *testing.T) {
+	t.Parallel()
+	a := faulty(t, 38*time.Second, 1)
+	a.on("write-fails")
+	if _, err := a.client.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{SecretId: &a.secret, RotationLambdaARN: aws.String(a.Function.ARN())}); err != nil {
+		t.Fatal(err)
+	}
+	a.awaitLogged("store_failed")
+	a.on("process-retires")
+	if err := a.SecretsManager.AwaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a.stored() {
+		t.Errorf("a write worked: %s", a.story())
+	}
+}
+
+// TestAProcessDiesOnce: the attempt after it finds the token dead, as there is
+// none to store.
+func TestAProcessDiesOnce(t *testing.T) {
+	t.Parallel()
+	a := faulty(t, 0, 2)
+	a.on("process-dies")
+	a.rotate()
+	if said := a.failures(); strings.Count(said, "signal: killed") != 1 || !strings.Contains(said, "TokenRefused") {
+		t.Errorf("the failures are %s", said)
+	}
+}
+
+// TestASaveByHandIsOfTheSecretThatRotates: it is not always SecretName, and waits
+// while writes fail, as a person's would.
+func TestASaveByHandIsOfTheSecretThatRotates(t *testing.T) {
+	t.Parallel()
+	a := faulty(t, 0, 1)
+	a.token = a.Panther.NewToken("another")
+	a.secret = a.create("another", valueBefore+a.token+valueAfter)
+	a.on("saved-by-hand")
+	a.on("write-fails")
+	if _, err := a.client.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{SecretId: &a.secret, RotationLambdaARN: aws.String(a.Function.ARN())}); err != nil {
+		t.Fatal(err)
+	}
+	a.awaitLogged("store_failed")
+	if !a.IsOn("saved-by-hand") {
+		t.Error("it was saved while writes failed")
+	}
+	a.off("write-fails")
+	if err := a.SecretsManager.AwaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(a.failures(), "StaleSave") || a.IsOn("saved-by-hand") {
+		t.Errorf("not StaleSave: %s", a.story())
+	}
+}
+
+// stored reports whether the function logged that it stored a new token.
+func (a *account) stored() bool {
+	log := strings.Join(a.Logs.Lines(), "\n")
+	return strings.Contains(log, "token_stored") || strings.Contains(log, "successor_stored")
 }
 
 // awaitLogged waits until the function has logged a text.

@@ -64,6 +64,7 @@ func (t *trail) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		LookupAttributes []struct{ AttributeKey, AttributeValue string }
 		StartTime        float64
+		EndTime          float64
 		MaxResults       int
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
@@ -76,7 +77,7 @@ func (t *trail) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer t.mu.Unlock()
 	found := []trailEvent{}
 	for _, e := range slices.Backward(t.events) {
-		wanted := e.EventTime >= in.StartTime
+		wanted := e.EventTime >= in.StartTime && (in.EndTime == 0 || e.EventTime <= in.EndTime)
 		for _, a := range in.LookupAttributes {
 			has := map[string]string{"EventName": e.EventName, "EventSource": e.EventSource, "EventId": e.EventId, "ResourceName": e.Resources[0].ResourceName}
 			wanted = wanted && has[a.AttributeKey] == a.AttributeValue

@@ -2,32 +2,35 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"panther-token-rotation/internal/recoverylog"
 	"panther-token-rotation/internal/test/sandbox/drill"
 )
 
+// setByDrills are the flags that a drill does not leave to the command line.
+var setByDrills = []string{"recovery-recipient", "standby-key", "timeout", "token-key"}
+
 // check returns all that is wrong with the flags, so that one run shows it.
-func (s *settings) check(arguments []string) error {
+func (s *settings) check(flags *flag.FlagSet) error {
 	var problems []error
 	must := func(ok bool, format string, args ...any) {
 		if !ok {
 			problems = append(problems, fmt.Errorf(format, args...))
 		}
 	}
-	must(len(arguments) == 0, "flags only, not %q", arguments)
+	must(flags.NArg() == 0, "flags only, not %q", flags.Args())
 	must(s.SecretsManager.Speed > 0 && !math.IsInf(s.SecretsManager.Speed, 0), "-speed must be above 0")
 	must(s.Timeout >= time.Second && s.Timeout <= 15*time.Minute, "-timeout must be from 1s to 15m, as in Lambda")
 	must(s.SecretsManager.ThrottleEvery >= 0, "-throttle-every must not be negative")
 	must(s.Panther.Throttle >= 0, "-panther-throttle-every must not be negative")
-	for name, d := range map[string]time.Duration{
-		"propagation": s.Panther.PropagationDelay, "grace": s.Panther.OldTokenGrace, "retry-pause": s.SecretsManager.RetryPause,
-	} {
-		must(d >= 0, "-%s must not be negative", name)
-	}
+	must(s.Panther.PropagationDelay >= 0, "-propagation must not be negative")
+	must(s.Panther.OldTokenGrace >= 0, "-grace must not be negative")
+	must(s.SecretsManager.RetryPause >= 0, "-retry-pause must not be negative")
 	must(s.SecretsManager.ReadLag >= 0 && s.SecretsManager.ReadLag <= 12*time.Second,
 		"-read-lag must be from 0s to 12s: the function reads again for 15 seconds")
 	must(s.tokenKey != "", "-token-key must not be empty")
@@ -47,6 +50,9 @@ func (s *settings) check(arguments []string) error {
 	if s.drill != "" {
 		_, err := drill.Named(s.drill)
 		must(err == nil, "-drill: %v", err)
+		flags.Visit(func(f *flag.Flag) {
+			must(!slices.Contains(setByDrills, f.Name), "-%s is set by the drill", f.Name)
+		})
 	}
 	return errors.Join(problems...)
 }

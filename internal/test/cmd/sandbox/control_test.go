@@ -49,10 +49,15 @@ func TestControlSwitchesFaultsAndTokens(t *testing.T) {
 	for i, f := range sandbox.Faults {
 		must("GET", "/", 200, fmt.Sprintf("%d  %s", i+1, f.Name))
 		must("POST", "/faults/"+f.Name, 200, f.Watch)
-		if !f.Once {
-			must("GET", "/", 200, fmt.Sprintf("on %d  %s", i+1, f.Name))
+		if f.Once {
+			must("DELETE", "/faults/"+f.Name, 404, "cannot be switched off")
+			continue
 		}
+		must("GET", "/", 200, fmt.Sprintf("on %d  %s", i+1, f.Name))
 		must("DELETE", "/faults/"+f.Name, 200, "off")
+		if strings.Contains(must("GET", "/", 200, ""), "on "+fmt.Sprint(i+1)) {
+			t.Errorf("%s is still on", f.Name)
+		}
 	}
 	must("POST", "/faults/rain", 404, `no fault "rain"`)
 	must("GET", "/tokens", 200, "token-1  dead ") // by token-dies

@@ -21,8 +21,8 @@ func listDrills(out io.Writer) {
 	}
 }
 
-// prepareDrill checks the name, if there is one, and makes the settings. The directory is for the
-// age key, and is the caller's to remove.
+// prepareDrill makes the settings of the drill, if there is one. The directory is
+// for the age key, and is the caller's to remove.
 func prepareDrill(s *settings) (d drill.Drill, dir string, err error) {
 	if s.drill == "" {
 		return d, "", nil

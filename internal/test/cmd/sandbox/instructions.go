@@ -34,7 +34,7 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings, con
 
 	text.WriteString(term.Bold("The sandbox is up.") + " Paste the indented lines into another terminal. Ctrl-C here ends it.\n")
 
-	about("Have the aws CLI talk to the sandbox. It takes any credentials:")
+	about("Have the aws CLI v2 talk to the sandbox. It takes any credentials:")
 	paste("%s", strings.Join(environment(box), "\n"))
 
 	about("Make a secret with two tokens of the sandbox's Panther, and rotate it now. Readers use the first:")
@@ -54,15 +54,15 @@ func instructions(term *terminal.Terminal, box *sandbox.Sandbox, s settings, con
 	paste("aws logs tail %s --since 15m", box.Function.LogGroup())
 	paste("aws lambda invoke --function-name %s \\\n  --cli-binary-format raw-in-base64-out --payload '{\"Check\":\"secrets\"}' /dev/stdout", box.Function.ARN())
 
-	about("Rehearse an emergency. This lists the faults, which a number and Enter here switch as well:")
+	about("Rehearse an emergency. This lists the faults; a number and Enter here switch one, too:")
 	paste("curl http://%s/", control)
 
-	about("To stop the schedule, wait until no rotation is under way, because its readers would be left without a token:\n" +
+	about("To stop the schedule (between two rotations: cancelling one leaves its readers without a token):\n" +
 		"aws secretsmanager cancel-rotate-secret --secret-id acme/panther-scheduled")
 
 	about("For a clock of another speed and for awkward quirks: make sandbox ARGS=-h\n"+
 		"Panther is at %s\n"+
-		"Here follows what the function logs, and between it how rotations go:", box.PantherURL)
+		"Here follows the log of the function, with the progress of rotations in between:", box.PantherURL)
 	return text.String() + "\n"
 }
 

@@ -84,7 +84,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	}
 	flags.Float64Var(&s.SecretsManager.Speed, "speed", s.SecretsManager.Speed,
 		"How many `times` as often as scheduled secrets are rotated. At 1440, a day passes in a\n"+
-			"minute. All dates are true.")
+			"minute. Dates are of the real clock.")
 	flags.DurationVar(&s.Timeout, "timeout", s.Timeout,
 		"The function's timeout in Lambda. With less than 37s it refuses to rotate.")
 	setting := func(flagName, variable, about string) {
@@ -93,7 +93,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 			return nil
 		})
 	}
-	setting("propagation-timeout", "PROPAGATION_TIMEOUT", "How `long` testSecret waits for a new token to work, such as 90s.")
+	setting("propagation-timeout", "PROPAGATION_TIMEOUT", "How long testSecret waits for a new token to work: a `duration` such as 90s.")
 	setting("recovery-recipient", "RECOVERY_RECIPIENT", "The `age1…` key to which new tokens are sealed in the log before they are stored.")
 	setting("log-level", "LOG_LEVEL", "The least `level` that the function logs: debug, info, warn or error.")
 	flags.StringVar(&s.tokenKey, "token-key", s.tokenKey,
@@ -109,7 +109,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	s.standbyKey = cmp.Or(s.standbyKey, s.tokenKey+"_STANDBY")
 	s.Env["SECRET_TOKEN_KEY"], s.Env["SECRET_STANDBY_KEY"] = s.tokenKey, s.standbyKey
 
-	err := s.check(flags.Args())
+	err := s.check(flags)
 	if err != nil {
 		fmt.Fprintf(stderr, "The sandbox does not start:\n%v\n", err)
 	}

@@ -245,6 +245,8 @@ func TestCommandLine(t *testing.T) {
 		says string
 	}{
 		{"-drill rain", 2, "no drill \"rain\""},
+		{"-drill token-lost -token-key a -timeout 5m", 2, "-timeout is set by the drill\n-token-key is set by the drill\n"},
+		{"-propagation -1s -grace -1s -retry-pause -1s", 2, "-propagation must not be negative\n-grace must not be negative\n-retry-pause must not be"},
 		{"-h", 0, "-recovery-recipient"},
 		{"-nonsense", 2, "not defined"},
 		{"-speed 0", 2, "-speed must be above 0"},

@@ -18,11 +18,12 @@ var lines = []string{
 	`{"type":"platform.report","record":{"requestId":"1","status":"error"}}`,
 	`{"type":"platform.report","record":{"requestId":"2","status":"success"}}`,
 	`RequestId: 3 Error: Runtime exited with error: signal: killed`,
+	`{"stream":"a/[$LATEST]?b"}`,
 }
 
 func TestFilterPatterns(t *testing.T) {
 	for pattern, want := range map[string][]int{
-		``:                                    {0, 1, 2, 3, 4, 5},
+		``:                                    {0, 1, 2, 3, 4, 5, 6},
 		`step_done`:                           {2},
 		`"createSecret" step_failed`:          {1},
 		`"signal: killed"`:                    {5},
@@ -36,7 +37,10 @@ func TestFilterPatterns(t *testing.T) {
 		`{ $.type = "platform.report" && $.record.status != "success" }`:              {3},
 		`{ $.event = "none" || $.kind = "Standby*" }`:                                 {1},
 		`{ ($.event = "step_done" || $.event = "step_failed") && $.kind != "Other" }`: {1},
-		`{ $.nothing != "x" }`: nil,
+		`{ $.nothing != "x" }`:                                nil,
+		`{ $.stream = "a/[$LATEST]?b" || $.stream = "none" }`: {6},
+		`{ $.stream = "*]?b" }`:                               {6},
+		`{ $.stream = "a?[$LATEST]*" }`:                       nil,
 	} {
 		matches, err := parse(pattern)
 		if err != nil {

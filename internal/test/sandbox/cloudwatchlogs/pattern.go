@@ -3,7 +3,6 @@ package cloudwatchlogs
 import (
 	"encoding/json"
 	"fmt"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -137,14 +136,14 @@ func (p *parser) one() (condition, error) {
 	if !ok || operator != "=" && operator != "!=" || want == "" {
 		return nil, fmt.Errorf(`the sandbox takes $.name = "value" or $.name != "value", not %q`, strings.TrimSpace(selector+" "+operator+" "+want))
 	}
-	want = strings.Trim(want, `"`)
+	// Only * is special.
+	form := regexp.MustCompile(`(?s)\A` + strings.ReplaceAll(regexp.QuoteMeta(strings.Trim(want, `"`)), `\*`, `.*`) + `\z`)
 	return func(o map[string]any) bool {
 		got, found := member(o, keys)
 		if !found {
 			return false
 		}
-		equal, err := path.Match(strings.ReplaceAll(want, "/", "\x00"), strings.ReplaceAll(got, "/", "\x00")) // only * is special
-		return err == nil && equal == (operator == "=")
+		return form.MatchString(got) == (operator == "=")
 	}, nil
 }
 

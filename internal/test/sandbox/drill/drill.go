@@ -27,6 +27,7 @@ type Drill struct {
 	Scene, Task string
 
 	two  bool   // the secret has two tokens
+	keep bool   // the active token is to stay in AWSCURRENT
 	kind string // of the failure that the function logs; empty if there is none
 	set  func(ctx context.Context, s *Scene) error
 }
@@ -37,6 +38,7 @@ type Scene struct {
 	box    *sandbox.Sandbox
 	client *secretsmanager.Client
 	leaked []string // tokens that must not work any more
+	kept   string   // the id of the token that is to stay; empty if none is
 }
 
 const heal = "Bring the secret back: AWSCURRENT must hold tokens that work, and no rotation may be left unfinished."
@@ -56,15 +58,15 @@ func All() []Drill {
 			Task:  heal + " The age key is in the file key.txt."},
 		{Name: "token-lost", kind: "TokenLost", set: lostAnswer,
 			Scene: "Panther rotated the only token, and its answer never arrived.", Task: heal},
-		{Name: "standby-lost", kind: "StandbyLost", two: true, set: lostAnswer,
+		{Name: "standby-lost", kind: "StandbyLost", two: true, keep: true, set: lostAnswer,
 			Scene: "Panther rotated the standby token, and its answer never arrived. Readers are not affected.",
 			Task:  heal + " Keep the active token."},
-		{Name: "not-yet-working", kind: "NotYetWorking", set: func(ctx context.Context, s *Scene) error {
+		{Name: "not-yet-working", kind: "NotYetWorking", keep: true, set: func(ctx context.Context, s *Scene) error {
 			return s.during(ctx, "slow-propagation", s.rotate)
 		},
 			Scene: "Panther took longer to activate the new token than the function waited. By now it works.",
 			Task:  heal + " Do not make a new token."},
-		{Name: "replaced-by-hand", kind: "ReplacedByHand", set: func(ctx context.Context, s *Scene) error {
+		{Name: "replaced-by-hand", kind: "ReplacedByHand", keep: true, set: func(ctx context.Context, s *Scene) error {
 			return s.during(ctx, "slow-propagation", func(ctx context.Context) error { return s.inTheMiddle(ctx, s.replace) })
 		},
 			Scene: "During a rotation, a person deleted the token in Panther, made another one and moved AWSCURRENT to it.",
@@ -121,6 +123,12 @@ func (d Drill) Setup(ctx context.Context, box *sandbox.Sandbox) (*Scene, error) 
 	if err == nil {
 		err = box.SecretsManager.AwaitIdle(ctx)
 	}
+	if err == nil && d.keep {
+		var tokens []string
+		if tokens, _, err = box.Tokens(ctx, "AWSCURRENT"); err == nil {
+			s.kept = box.Panther.ID(tokens[0])
+		}
+	}
 	logged := strings.Join(box.Logs.Lines(), "\n")
 	if err == nil && d.kind != "" && !strings.Contains(logged, `"kind":"`+d.kind+`"`) {
 		err = fmt.Errorf("the function did not log %s", d.kind)
@@ -157,6 +165,10 @@ func (s *Scene) Problems(ctx context.Context) (problems []string, err error) {
 		if status := s.box.Panther.Status(token); status != panther.Living {
 			problems = append(problems, fmt.Sprintf("the %s token is %s", []string{"active", "standby"}[i], status))
 		}
+	}
+	isKept := func(token string) bool { return s.box.Panther.ID(token) == s.kept }
+	if s.kept != "" && !slices.ContainsFunc(tokens, isKept) {
+		problems = append(problems, "AWSCURRENT does not hold "+s.kept+", the token to keep")
 	}
 	for _, token := range s.leaked {
 		if s.box.Panther.Status(token) == panther.Living {
@@ -220,13 +232,16 @@ func (s *Scene) inTheMiddle(ctx context.Context, do func(ctx context.Context, ve
 		return err
 	}
 	version := aws.ToString(out.VersionId)
-	for {
+	for giveUp := time.Now().Add(time.Minute); ; {
 		if _, _, err = s.box.Tokens(ctx, version); err == nil {
 			break
 		}
+		if time.Now().After(giveUp) {
+			return fmt.Errorf("createSecret stores nothing: %w", err)
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("createSecret does not end: %w", err)
+			return ctx.Err()
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"panther-token-rotation/internal/test/sandbox"
 )
@@ -73,5 +77,36 @@ func TestDrillsBeginUnhealthy(t *testing.T) {
 			t.Parallel()
 			play(t, d, t.TempDir())
 		})
+	}
+}
+
+// TestTheTokenToKeepHasToStay puts two new tokens where only the standby was
+// lost, and then the active one again.
+func TestTheTokenToKeepHasToStay(t *testing.T) {
+	t.Parallel()
+	d, err := Named("standby-lost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := play(t, d, t.TempDir())
+	before, _, err := s.box.Tokens(t.Context(), "AWSCURRENT")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(active string) {
+		t.Helper()
+		value := fmt.Sprintf(`{"PANTHER_API_TOKEN": %q, "PANTHER_API_TOKEN_STANDBY": %q}`, active, s.box.Panther.NewToken("new standby"))
+		_, err := s.client.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: aws.String(sandbox.SecretName), SecretString: &value})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(s.box.Panther.NewToken("new active"))
+	if problems := s.problems(t); !slices.Equal(problems, []string{"AWSCURRENT does not hold " + s.kept + ", the token to keep"}) {
+		t.Errorf("with two new tokens: %q", problems)
+	}
+	put(before[0])
+	if problems := s.problems(t); len(problems) > 0 {
+		t.Errorf("with the active token again: %q", problems)
 	}
 }

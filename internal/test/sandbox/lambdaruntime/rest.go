@@ -1,6 +1,7 @@
 package lambdaruntime
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -96,8 +97,14 @@ func (f *Function) update(w http.ResponseWriter, r *http.Request) {
 		Timeout     *int
 		Environment *environment
 	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-		restError(w, http.StatusBadRequest, "InvalidRequestContentException", "Could not parse request body into json")
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&in); err != nil {
+		restError(w, http.StatusBadRequest, "InvalidRequestContentException", "The sandbox does not take this: "+err.Error())
+		return
+	}
+	if in.Timeout != nil && (*in.Timeout < 1 || *in.Timeout > 900) {
+		restError(w, http.StatusBadRequest, "InvalidParameterValueException", "The timeout must be from 1 to 900 seconds")
 		return
 	}
 	if in.Environment != nil {
@@ -137,7 +144,7 @@ func (f *Function) serveInvoke(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	case "Event":
-		go f.Invoke(r.Context(), event) // runs on when the context has ended
+		go f.Invoke(context.WithoutCancel(r.Context()), event) // the request's ends with the answer
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}

@@ -1,10 +1,12 @@
 package lambdaruntime
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,8 +53,10 @@ func TestConfigurationIsDescribedAndChanged(t *testing.T) {
 	if w := fx.request("GET", "/2015-03-31/functions/another/configuration", ""); w.Code != http.StatusNotFound || w.Header().Get("X-Amzn-ErrorType") != "ResourceNotFoundException" {
 		t.Errorf("another function: %d %s", w.Code, w.Body)
 	}
-	if w := fx.request("PUT", path, `{"Environment":{"Variables":{"AWS_REGION":"x"}}}`); w.Code != http.StatusBadRequest {
-		t.Errorf("a reserved variable: %d", w.Code)
+	for _, body := range []string{`{"Environment":{"Variables":{"AWS_REGION":"x"}}}`, `{"Timeout":0}`, `{"Timeout":901}`, `{"MemorySize":256}`} {
+		if w := fx.request("PUT", path, body); w.Code != http.StatusBadRequest {
+			t.Errorf("%s: %d", body, w.Code)
+		}
 	}
 }
 
@@ -65,11 +69,28 @@ func TestInvokeAnswersAsLambdaDoes(t *testing.T) {
 	if w := fx.request("POST", path, `{"Do":"exit 3"}`); w.Code != http.StatusOK || w.Header().Get("X-Amz-Function-Error") != "Unhandled" || !strings.Contains(w.Body.String(), "Runtime.ExitError") {
 		t.Errorf("a failure: %d %v %s", w.Code, w.Header(), w.Body)
 	}
-	if w := fx.request("POST", path, `{}`, "X-Amz-Invocation-Type", "Event"); w.Code != http.StatusAccepted || w.Body.Len() > 0 {
-		t.Errorf("an event: %d %s", w.Code, w.Body)
-	}
 	if w := fx.request("POST", path, `{`); w.Code != http.StatusBadRequest {
 		t.Errorf("no JSON: %d", w.Code)
+	}
+}
+
+// TestAnEventRunsAfterTheAnswer: the server ends a request's context with it.
+func TestAnEventRunsAfterTheAnswer(t *testing.T) {
+	fx := newFixture(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, "POST", "/2015-03-31/functions/rotate/invocations", strings.NewReader(`{}`))
+	r.Header.Set("X-Amz-Invocation-Type", "Event")
+	w := httptest.NewRecorder()
+	fx.REST().ServeHTTP(w, r)
+	if w.Code != http.StatusAccepted || w.Body.Len() > 0 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	ran := func(line string) bool { return strings.HasPrefix(line, "REPORT ") }
+	for giveUp := time.Now().Add(20 * time.Second); !slices.ContainsFunc(fx.logged(), ran); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(giveUp) {
+			t.Fatalf("it did not run: %q", fx.logged())
+		}
 	}
 }
 
