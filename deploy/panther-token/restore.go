@@ -183,7 +183,7 @@ func (s *target) deadSlot(p *picture) (int, error) {
 		return 0, err
 	}
 	if p.onlyPending() != nil {
-		return 0, refuse("panther-token rotate "+s.name, "AWSPENDING holds a living token that AWSCURRENT does not have, so nothing needs to be restored")
+		return 0, refuse("panther-token rotate "+s.name, "AWSPENDING may hold the only living token, so nothing is restored")
 	}
 	for slot, t := range p.current.tokens {
 		switch t.answer {
