@@ -85,6 +85,7 @@ func noSeal(o *sandbox.Options) { delete(o.Env, "RECOVERY_RECIPIENT") }
 // TestEachDrillIsSolvedByItsNextCommands: what status advises leads to a healthy
 // secret, with as few commands as these.
 func TestEachDrillIsSolvedByItsNextCommands(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		tokens int
 		change func(*sandbox.Options)

@@ -17,6 +17,7 @@ import (
 
 // TestRefusals: what would cost a token, or cannot succeed, changes nothing.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		tokens int
 		breaks func(d *desk)
@@ -145,6 +146,7 @@ func TestAnInterruptedRotateGoesOnInAWS(t *testing.T) {
 
 // TestOddSecrets: each is explained, and none is written.
 func TestOddSecrets(t *testing.T) {
+	t.Parallel()
 	binary := &secretsmanager.CreateSecretInput{Name: aws.String(name), SecretBinary: []byte{0, 1, 2}}
 	for title, tc := range map[string]struct {
 		made       *secretsmanager.CreateSecretInput

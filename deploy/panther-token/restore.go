@@ -110,7 +110,7 @@ func sealedInFile(path string) ([]sealedBlock, error) {
 	if json.Unmarshal(content, &l) == nil && l.Sealed != "" {
 		content = []byte(l.Sealed)
 	}
-	return []sealedBlock{{string(content), "of " + path}}, nil
+	return []sealedBlock{{string(content), "in " + path}}, nil
 }
 
 func unseal(block sealedBlock, identities []age.Identity) (secret.Text, error) {
