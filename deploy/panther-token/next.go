@@ -46,8 +46,14 @@ func (s *target) next(p *picture, problems []health.Problem, failure *line) step
 		}
 		return problems[i], true
 	}
-	if _, off := found(rotation.RotationDisabled); off && p.onlyPending() != nil {
-		return s.rotateStep("Rotation is switched off, and AWSPENDING may hold the only living token. This switches it on and finishes the rotation.")
+	// Readers come before the schedule.
+	if _, off := found(rotation.RotationDisabled); off && p.current != nil {
+		if p.onlyPending() != nil {
+			return s.rotateStep("Rotation is switched off, and AWSPENDING may hold the only living token. This switches it on and finishes the rotation.")
+		}
+		if st, dead := s.nextForDead(p); dead && p.pending == nil {
+			return st
+		}
 	}
 	// The daily check knows these best, and nothing else helps before.
 	if h, ok := found(rotation.SecretDeleted, rotation.OtherFunction, rotation.RotationDisabled,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,6 +192,41 @@ func TestInitMakesASecretThatRotates(t *testing.T) {
 	d.want(0, first+"\n"+second+"\n", "Done.", "init", name, "--function", "panther-token-rotation")
 	if want := `{"PANTHER_API_TOKEN": "` + first + `", "PANTHER_API_TOKEN_STANDBY": "` + second + `"}`; d.value() != want {
 		t.Error("the value is another")
+	}
+}
+
+// TestReadersComeBeforeTheSchedule: a dead token is replaced before rotation is
+// switched on.
+func TestReadersComeBeforeTheSchedule(t *testing.T) {
+	d := open(t, 1, noSeal)
+	d.must(d.client.CancelRotateSecret(t.Context(), &secretsmanager.CancelRotateSecretInput{SecretId: aws.String(name)}))
+	d.on("token-dies")
+	got := d.want(1, "", "Next: panther-token put "+name+"\n", "status", name)
+	if !strings.Contains(got.stdout, "CIDR blocks exclude") {
+		t.Error("it does not say that the token may live")
+	}
+	d.want(0, d.Panther.NewToken("new")+"\n", "Done.", "put", name)
+	d.want(1, "", "Next: aws secretsmanager rotate-secret", "status", name)
+}
+
+// TestALostAnswerIsNotAFailure: what was begun is followed, and what was written
+// is not written twice.
+func TestALostAnswerIsNotAFailure(t *testing.T) {
+	var losing atomic.Pointer[string] // the operation whose next answer is lost
+	d := open(t, 1, func(o *sandbox.Options) {
+		o.SecretsManager.Fault = func(operation, _ string) *manager.Fault {
+			if lost := losing.Load(); lost == nil || *lost != operation || !losing.CompareAndSwap(lost, nil) {
+				return nil
+			}
+			return &manager.Fault{DropConnection: true, AfterEffect: true}
+		}
+	})
+	losing.Store(aws.String("RotateSecret"))
+	d.want(0, "", "Rotated.", "rotate", name)
+	losing.Store(aws.String("PutSecretValue"))
+	d.want(0, d.Panther.NewToken("new")+"\n", "Done.", "put", name)
+	if losing.Load() != nil {
+		t.Error("no answer was lost")
 	}
 }
 

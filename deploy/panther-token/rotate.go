@@ -92,13 +92,23 @@ func (s *target) rotate(ctx context.Context, before *sdk.DescribeSecretOutput, t
 	switch {
 	case err == nil:
 	case isInvalid && strings.Contains(invalid.ErrorMessage(), "previous rotation isn't complete"):
-		if id = pendingID(before); id == "" {
-			return refuse("panther-token status "+s.name, "another rotation began in this moment")
-		}
 		if test {
 			return refuse("panther-token rotate "+s.name, "a rotation is not finished, so nothing can be tested")
 		}
-		s.say("Secrets Manager resumes the rotation that was not finished.")
+		now, err := s.describe(ctx)
+		if err != nil {
+			return err
+		}
+		pending := pendingID(now)
+		if pending == "" {
+			return refuse("panther-token status "+s.name, "another rotation ended in this moment")
+		}
+		if pending != id { // else the answer of the SDK's first attempt was lost
+			id = pending
+			s.say("Secrets Manager resumes the rotation that was not finished.")
+		}
+	case errors.Is(secretsmanager.Classify("RotateSecret", err), rotation.ErrNoAnswer):
+		return refuse("panther-token status "+s.name, "RotateSecret got no answer, so the rotation may have begun")
 	default:
 		return secretsmanager.Classify("RotateSecret", err)
 	}
