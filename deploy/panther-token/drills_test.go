@@ -85,6 +85,7 @@ func noSeal(o *sandbox.Options) { delete(o.Env, "RECOVERY_RECIPIENT") }
 // TestEachDrillIsSolvedByItsNextCommands: what status advises leads to a healthy
 // secret, with as few commands as these.
 func TestEachDrillIsSolvedByItsNextCommands(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		tokens int
 		change func(*sandbox.Options)
@@ -105,6 +106,7 @@ func TestEachDrillIsSolvedByItsNextCommands(t *testing.T) {
 			d.want(1, "", "StaleSave", "rotate", "acme/panther")
 			d.idle()
 		}, []string{"rotate"}},
+		"a person cancelled the rotation in its middle": {1, nil, cancelled, []string{"rotate"}},
 		"ReplacedByHand":            {1, nil, replacedByHand, []string{"rotate", "rotate --drop-pending"}},
 		"a copy carries AWSPENDING": {2, nil, copyPending, []string{"rotate --drop-pending"}},
 	} {
@@ -140,4 +142,42 @@ func (d *desk) put(label, value string) {
 		SecretId: aws.String(name), SecretString: &value, VersionStages: []string{label},
 	}))
 	time.Sleep(time.Second) // its token does not count as new
+}
+
+// cancelled leaves the only living token in AWSPENDING, with rotation off.
+func cancelled(d *desk) {
+	failWith("slow-propagation")(d)
+	d.must(d.client.CancelRotateSecret(d.t.Context(), &secretsmanager.CancelRotateSecretInput{SecretId: aws.String(name)}))
+}
+
+// TestAResumedRotationShowsNoEarlierFailure: what failed before is not what
+// fails now.
+func TestAResumedRotationShowsNoEarlierFailure(t *testing.T) {
+	d := open(t, 1, noSeal)
+	failWith("answer-lost")(d)
+	d.put("AWSPREVIOUS", strings.Replace(d.value(), d.token(active), d.Panther.NewToken("younger"), 1))
+	if got := d.want(0, "", "Rotated.", "rotate", name); strings.Contains(got.stderr, "failed") {
+		t.Error("it shows the failure of the attempt before")
+	}
+}
+
+// TestTheLeakedTokenDrill: both tokens are deleted in the console, and two
+// others are put.
+func TestTheLeakedTokenDrill(t *testing.T) {
+	d := open(t, 2)
+	leaked := []string{d.token(active), d.token(standby)}
+	d.want(0, "", `works ("second", id token-2)`, "status", name)
+	for _, token := range leaked {
+		d.Panther.Revoke(token)
+	}
+	d.want(1, "", "Next: panther-token put "+name+"\n", "status", name)
+	d.want(0, d.Panther.NewToken("third")+"\n", "Done.", "put", name)
+	d.want(1, "", "Next: panther-token put "+name+" --standby\n", "status", name)
+	d.want(0, d.Panther.NewToken("fourth")+"\n", "Done.", "put", name, "--standby")
+	d.want(0, "", "Healthy.", "status", name)
+	for _, key := range []string{active, standby} {
+		if token := d.token(key); slices.Contains(leaked, token) || d.Panther.Status(token) != pantherapi.Living {
+			t.Errorf("%s is not a new token that works", key)
+		}
+	}
 }

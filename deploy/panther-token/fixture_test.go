@@ -148,8 +148,13 @@ func (d *desk) aws() aws.Config {
 
 // said is what a command wrote, and how it ended.
 type said struct {
+	args           []string
 	code           int
 	stdout, stderr string
+}
+
+func (s said) String() string {
+	return fmt.Sprintf("$ panther-token %s\n%s%s[%d]\n", strings.Join(s.args, " "), s.stdout, s.stderr, s.code)
 }
 
 // run runs the tool. What it is typed goes to its prompts; without any, no
@@ -188,8 +193,9 @@ func (d *desk) runFrom(ctx context.Context, stdin io.Reader, env map[string]stri
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.written.WriteString(stdout.String() + stderr.String())
-	d.t.Logf("$ panther-token %s\n%s%s[%d]", strings.Join(args, " "), &stdout, &stderr, code)
-	return said{code, stdout.String(), stderr.String()}
+	got := said{args, code, stdout.String(), stderr.String()}
+	d.t.Log(got)
+	return got
 }
 
 // want runs the tool and checks the exit code and what is said.

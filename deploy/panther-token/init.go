@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/spf13/cobra"
 
+	"panther-token-rotation/internal/rotation"
 	"panther-token-rotation/internal/secret"
 	"panther-token-rotation/internal/secretsmanager"
 )
@@ -67,12 +68,17 @@ func (t *tool) create(ctx context.Context, name, functionName, kmsKey string) er
 		return ctx.Err()
 	}
 	t.interrupted = "The secret may have been created. Look at it with: panther-token status " + name
-	created, err := s.secrets.CreateSecret(context.WithoutCancel(ctx), in)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestWrite)
+	defer cancel()
+	created, err := s.secrets.CreateSecret(ctx, in)
 	if _, exists := errors.AsType[*types.ResourceExistsException](err); exists {
 		return errExists(name)
 	}
+	if err = secretsmanager.Classify("CreateSecret", err); errors.Is(err, rotation.ErrNoAnswer) {
+		return errors.New("the request got no answer, so the secret may or may not exist. Try: panther-token status " + name)
+	}
 	if err != nil {
-		return secretsmanager.Classify("CreateSecret", err)
+		return err
 	}
 	t.interrupted = "The secret was created."
 	t.say("%s Created %s.", t.good("Done."), aws.ToString(created.ARN))

@@ -40,6 +40,7 @@ func (s *target) readLog(ctx context.Context, since time.Time, pattern string) (
 		for _, e := range page.Events {
 			l := line{at: time.UnixMilli(aws.ToInt64(e.Timestamp))}
 			if json.Unmarshal([]byte(aws.ToString(e.Message)), &l) == nil && l.Secret == s.arn {
+				l.Step, l.Kind, l.Error = plain(l.Step), plain(l.Kind), plain(l.Error)
 				lines = append(lines, l)
 			}
 		}

@@ -24,9 +24,17 @@ func (s *target) rotateStep(because string) step { return s.run("rotate "+s.name
 // newTokenStep is for a token that is gone.
 func (s *target) newTokenStep(p *picture, what, put string) step {
 	if p.sealed {
-		return s.run("restore "+s.name+" --identity key.txt", what+" The log has a sealed value that was not stored. If it does not help: panther-token "+put+".")
+		return s.run("restore "+s.name+" --identity key.txt", what+" The log may have a sealed value that was not stored. If it does not help: panther-token "+put+".")
 	}
-	return s.run(put, what+" Make an API token in the Panther console first.")
+	return s.run(put, what+noToken(p)+" Make an API token in the Panther console first.")
+}
+
+// noToken warns where no token works at all, as from a wrong address.
+func noToken(p *picture) string {
+	if slices.ContainsFunc(p.tokens, func(t *token) bool { return t.answer == works }) {
+		return ""
+	}
+	return " It may live if its CIDR blocks exclude this machine's address."
 }
 
 // next decides what comes next. The first rule that matches wins.
@@ -37,6 +45,15 @@ func (s *target) next(p *picture, problems []health.Problem, failure *line) step
 			return health.Problem{}, false
 		}
 		return problems[i], true
+	}
+	// Readers come before the schedule.
+	if _, off := found(rotation.RotationDisabled); off && p.current != nil {
+		if p.onlyPending() != nil {
+			return s.rotateStep("Rotation is switched off, and AWSPENDING may hold the only living token. This switches it on and finishes the rotation.")
+		}
+		if st, dead := s.nextForDead(p); dead && p.pending == nil {
+			return st
+		}
 	}
 	// The daily check knows these best, and nothing else helps before.
 	if h, ok := found(rotation.SecretDeleted, rotation.OtherFunction, rotation.RotationDisabled,
@@ -87,7 +104,7 @@ func (s *target) nextInRotation(p *picture, failure *line) step {
 	case failure == nil:
 		return s.rotateStep("A rotation is not finished. This finishes it.")
 	case p.onlyPending() != nil:
-		return s.rotateStep("AWSPENDING holds a living token. Do not remove it.")
+		return s.rotateStep("AWSPENDING may hold the only living token. Do not remove it.")
 	case p.canAdopt() && len(p.pending.tokens) == 0:
 		return s.rotateStep("Another version holds a living token, which the next attempt may adopt.")
 	case slices.Contains(finalKinds, rotation.Kind(failure.Kind)):

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -204,13 +205,19 @@ func printable(text string, token secret.Text) string {
 		return ""
 	}
 	const longest = 80
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+	runes := []rune(plain(text))
+	return string(runes[:min(len(runes), longest)])
+}
+
+// plain removes control characters: who can write to the log, or label a
+// version, must not command the terminal.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.C, r) {
 			return -1
 		}
 		return r
 	}, text)
-	return text[:min(len(text), longest)]
 }
 
 // loose lists the living tokens that neither AWSCURRENT nor an unfinished
@@ -224,14 +231,14 @@ func (p *picture) loose() (loose []*token) {
 	return loose
 }
 
-// onlyPending returns a living token of an unfinished rotation that AWSCURRENT
-// does not hold, or nil.
+// onlyPending returns a token of an unfinished rotation that may live and that
+// AWSCURRENT does not hold, or nil. In doubt a token lives.
 func (p *picture) onlyPending() *token {
 	if p.pending == nil {
 		return nil
 	}
 	for _, t := range p.pending.tokens {
-		if (t.answer == works || t.answer == tooNew) && !p.current.holds(t) {
+		if t.answer != refused && !p.current.holds(t) {
 			return t
 		}
 	}

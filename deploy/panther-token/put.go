@@ -71,7 +71,7 @@ func (s *target) mayPut(ctx context.Context, p *picture, standby bool) error {
 		return err
 	}
 	if p.onlyPending() != nil {
-		return refuse("panther-token rotate "+s.name, "AWSPENDING holds a living token that AWSCURRENT does not have, and a put would abandon it")
+		return refuse("panther-token rotate "+s.name, "AWSPENDING may hold the only living token, and a put would abandon it")
 	}
 	if p.pending == nil || !standby {
 		return nil
@@ -155,6 +155,9 @@ func (s *target) replaceToken(ctx context.Context, p *picture, slot int, fresh *
 	return nil
 }
 
+// longestWrite bounds a write, which Ctrl-C does not interrupt.
+const longestWrite = 30 * time.Second
+
 // replace puts a value as AWSCURRENT. It refuses if the labels moved since p.
 //
 // Secrets Manager has no conditional write. So the labels are compared directly
@@ -162,7 +165,6 @@ func (s *target) replaceToken(ctx context.Context, p *picture, slot int, fresh *
 // Between them is the time of one request. Once begun, the write is not
 // interrupted.
 func (s *target) replace(ctx context.Context, p *picture, value secret.Text) error {
-	const longest = 30 * time.Second
 	id, err := smithyrand.NewUUID(smithyrand.Reader).GetUUID()
 	if err != nil {
 		return err
@@ -177,7 +179,7 @@ func (s *target) replace(ctx context.Context, p *picture, value secret.Text) err
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestWrite)
 	defer cancel()
 	s.interrupted = "The value may have been written. Look at it with: panther-token status " + s.name
 	put := rotation.Put{SecretARN: s.arn, VersionID: id, Labels: []string{rotation.LabelCurrent}, Value: value}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 // TestRefusals: what would cost a token, or cannot succeed, changes nothing.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		tokens int
 		breaks func(d *desk)
@@ -32,7 +34,7 @@ func TestRefusals(t *testing.T) {
 		"put: during a rotation":        {2, pendingLives, typingNew, 1, "panther-token rotate", []string{"put", name}},
 		"put: standby, during another":  {2, pendingEmpty, typingNew, 1, "Rotate first", []string{"put", name, "--standby"}},
 		"put: the secret changed":       {1, changesMeanwhile, typingNew, 1, "changed meanwhile", []string{"put", name}},
-		"put: a plain token has none":   {0, plain, typingNew, 1, "plain token", []string{"put", name, "--standby"}},
+		"put: a plain token has none":   {0, plainToken, typingNew, 1, "plain token", []string{"put", name, "--standby"}},
 		"put: a token as argument":      {1, nil, typing(""), 2, "never an argument", []string{"put", name, "some-token"}},
 		"restore: AWSCURRENT lives":     {1, nil, typing(""), 1, "nothing needs to be restored", []string{"restore", name, "--identity", "KEY"}},
 		"restore: nothing was sealed":   {1, func(d *desk) { d.on("token-dies") }, typing(""), 1, "no sealed value", []string{"restore", name, "--identity", "KEY"}},
@@ -83,7 +85,7 @@ func pendingEmpty(d *desk) {
 	d.off("panther-unreachable")
 }
 
-func plain(d *desk) {
+func plainToken(d *desk) {
 	d.must(d.client.CreateSecret(d.t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String(name), SecretString: aws.String(d.Panther.NewToken("plain"))}))
 	d.must(d.client.RotateSecret(d.t.Context(), &secretsmanager.RotateSecretInput{
 		SecretId: aws.String(name), RotationLambdaARN: aws.String(d.Function.ARN()), RotateImmediately: aws.Bool(false), RotationRules: rules(),
@@ -127,6 +129,50 @@ func TestAnInterruptedCommandChangesNothing(t *testing.T) {
 	}
 }
 
+// TestAnInterruptedRotateGoesOnInAWS, and says so.
+func TestAnInterruptedRotateGoesOnInAWS(t *testing.T) {
+	d := open(t, 1)
+	ctx, interrupt := context.WithCancel(t.Context())
+	d.onAsk = func(pantherapi.Request) *pantherapi.Fault {
+		interrupt()
+		return nil
+	}
+	got := d.runWith(ctx, "", nil, "rotate", name)
+	if want := "Interrupted. The rotation goes on in AWS. Look at it with: panther-token status " + name; got.code != exitProblem || !strings.Contains(got.stderr, want) {
+		t.Errorf("it ended with %d: %s", got.code, got.stderr)
+	}
+	d.idle()
+	d.want(0, "", "Healthy.", "status", name)
+}
+
+// TestOddSecrets: each is explained, and none is written.
+func TestOddSecrets(t *testing.T) {
+	t.Parallel()
+	binary := &secretsmanager.CreateSecretInput{Name: aws.String(name), SecretBinary: []byte{0, 1, 2}}
+	for title, tc := range map[string]struct {
+		made       *secretsmanager.CreateSecretInput
+		says, puts string
+	}{
+		"binary":          {binary, "SecretBinary", "holds no token"},
+		"no version":      {&secretsmanager.CreateSecretInput{Name: aws.String(name)}, "OtherFunction", "no version of the secret is AWSCURRENT"},
+		"an empty object": {&secretsmanager.CreateSecretInput{Name: aws.String(name), SecretString: aws.String("{}")}, "SECRET_TOKEN_KEY", "holds no token"},
+		"no function":     {&secretsmanager.CreateSecretInput{Name: aws.String(name), SecretString: aws.String("not-a-token")}, "rotation was never set up", "no token was given"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			d := open(t, 0)
+			d.must(d.client.CreateSecret(t.Context(), tc.made))
+			d.want(1, "", tc.says, "status", name, "--url", d.PantherURL)
+			d.want(1, "", "--rotation-lambda-arn FUNCTION ", "status", name, "--url", d.PantherURL)
+			d.want(1, "", tc.puts, "put", name, "--url", d.PantherURL)
+			d.want(2, "", "Give it with --url", "status", name)
+			d.want(1, "", "rotation was never set up", "rotate", name, "--url", d.PantherURL)
+			if writes := d.writes(); len(writes) > 0 {
+				t.Errorf("it wrote: %v", writes)
+			}
+		})
+	}
+}
+
 // TestAForeignHostIsConfirmed: who may edit the function must not harvest
 // tokens.
 func TestAForeignHostIsConfirmed(t *testing.T) {
@@ -146,6 +192,41 @@ func TestInitMakesASecretThatRotates(t *testing.T) {
 	d.want(0, first+"\n"+second+"\n", "Done.", "init", name, "--function", "panther-token-rotation")
 	if want := `{"PANTHER_API_TOKEN": "` + first + `", "PANTHER_API_TOKEN_STANDBY": "` + second + `"}`; d.value() != want {
 		t.Error("the value is another")
+	}
+}
+
+// TestReadersComeBeforeTheSchedule: a dead token is replaced before rotation is
+// switched on.
+func TestReadersComeBeforeTheSchedule(t *testing.T) {
+	d := open(t, 1, noSeal)
+	d.must(d.client.CancelRotateSecret(t.Context(), &secretsmanager.CancelRotateSecretInput{SecretId: aws.String(name)}))
+	d.on("token-dies")
+	got := d.want(1, "", "Next: panther-token put "+name+"\n", "status", name)
+	if !strings.Contains(got.stdout, "CIDR blocks exclude") {
+		t.Error("it does not say that the token may live")
+	}
+	d.want(0, d.Panther.NewToken("new")+"\n", "Done.", "put", name)
+	d.want(1, "", "Next: aws secretsmanager rotate-secret", "status", name)
+}
+
+// TestALostAnswerIsNotAFailure: what was begun is followed, and what was written
+// is not written twice.
+func TestALostAnswerIsNotAFailure(t *testing.T) {
+	var losing atomic.Pointer[string] // the operation whose next answer is lost
+	d := open(t, 1, func(o *sandbox.Options) {
+		o.SecretsManager.Fault = func(operation, _ string) *manager.Fault {
+			if lost := losing.Load(); lost == nil || *lost != operation || !losing.CompareAndSwap(lost, nil) {
+				return nil
+			}
+			return &manager.Fault{DropConnection: true, AfterEffect: true}
+		}
+	})
+	losing.Store(aws.String("RotateSecret"))
+	d.want(0, "", "Rotated.", "rotate", name)
+	losing.Store(aws.String("PutSecretValue"))
+	d.want(0, d.Panther.NewToken("new")+"\n", "Done.", "put", name)
+	if losing.Load() != nil {
+		t.Error("no answer was lost")
 	}
 }
 

@@ -110,7 +110,7 @@ func sealedInFile(path string) ([]sealedBlock, error) {
 	if json.Unmarshal(content, &l) == nil && l.Sealed != "" {
 		content = []byte(l.Sealed)
 	}
-	return []sealedBlock{{string(content), "of " + path}}, nil
+	return []sealedBlock{{string(content), "in " + path}}, nil
 }
 
 func unseal(block sealedBlock, identities []age.Identity) (secret.Text, error) {
@@ -183,7 +183,7 @@ func (s *target) deadSlot(p *picture) (int, error) {
 		return 0, err
 	}
 	if p.onlyPending() != nil {
-		return 0, refuse("panther-token rotate "+s.name, "AWSPENDING holds a living token that AWSCURRENT does not have, so nothing needs to be restored")
+		return 0, refuse("panther-token rotate "+s.name, "AWSPENDING may hold the only living token, so nothing is restored")
 	}
 	for slot, t := range p.current.tokens {
 		switch t.answer {

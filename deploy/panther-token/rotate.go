@@ -77,8 +77,10 @@ func (s *target) mayRotate(ctx context.Context, d *sdk.DescribeSecretOutput, tes
 
 // rotate starts or resumes a rotation and follows it.
 func (s *target) rotate(ctx context.Context, before *sdk.DescribeSecretOutput, test bool, timeout time.Duration) error {
-	const clocksDiffer = time.Minute
+	const clocksDiffer = 10 * time.Minute
 	started := time.Now()
+	f := &following{target: s, id: pendingID(before), test: test, started: started, since: started.Add(-clocksDiffer), quiet: started}
+	f.skipSteps(ctx)
 	id, err := smithyrand.NewUUID(smithyrand.Reader).GetUUID()
 	if err != nil {
 		return err
@@ -90,18 +92,30 @@ func (s *target) rotate(ctx context.Context, before *sdk.DescribeSecretOutput, t
 	switch {
 	case err == nil:
 	case isInvalid && strings.Contains(invalid.ErrorMessage(), "previous rotation isn't complete"):
-		if id = pendingID(before); id == "" {
-			return refuse("panther-token status "+s.name, "another rotation began in this moment")
-		}
 		if test {
 			return refuse("panther-token rotate "+s.name, "a rotation is not finished, so nothing can be tested")
 		}
-		s.say("Secrets Manager resumes the rotation that was not finished.")
+		now, err := s.describe(ctx)
+		if err != nil {
+			return err
+		}
+		pending := pendingID(now)
+		if pending == "" {
+			return refuse("panther-token status "+s.name, "another rotation ended in this moment")
+		}
+		if pending != id { // else the answer of the SDK's first attempt was lost
+			id = pending
+			s.say("Secrets Manager resumes the rotation that was not finished.")
+		}
+	case errors.Is(secretsmanager.Classify("RotateSecret", err), rotation.ErrNoAnswer):
+		return refuse("panther-token status "+s.name, "RotateSecret got no answer, so the rotation may have begun")
 	default:
 		return secretsmanager.Classify("RotateSecret", err)
 	}
 	s.interrupted = "The rotation goes on in AWS. Look at it with: panther-token status " + s.name
-	f := &following{target: s, id: id, test: test, started: started, since: started.Add(-clocksDiffer), quiet: started}
+	if f.id != id {
+		f.id, f.done = id, 0
+	}
 	for time.Since(started) < timeout {
 		if ended, err := f.look(ctx); ended || err != nil {
 			return err
@@ -161,20 +175,33 @@ func (f *following) look(ctx context.Context) (ended bool, err error) {
 	return false, nil
 }
 
+// skipSteps passes over the attempts before this one of a rotation that is not
+// finished: their failures are not those of this one.
+func (f *following) skipSteps(ctx context.Context) {
+	if f.id != "" {
+		f.done = len(f.steps(ctx))
+	}
+}
+
+// steps returns how the steps ended, as the function's log has it.
+func (f *following) steps(ctx context.Context) []line {
+	lines, err := f.readLog(ctx, f.since, fmt.Sprintf(`{ $.version = %q }`, f.id))
+	if err != nil && ctx.Err() == nil {
+		f.blind = true
+		f.say("The function's log cannot be read, so its errors are not shown: %s", sentence(err.Error()))
+		return nil
+	}
+	return slices.DeleteFunc(lines, func(l line) bool {
+		return l.Event != rotation.EventStepDone && l.Event != rotation.EventStepFailed
+	})
+}
+
 // readSteps shows what is new in the function's log.
 func (f *following) readSteps(ctx context.Context) {
 	if f.blind {
 		return
 	}
-	lines, err := f.readLog(ctx, f.since, fmt.Sprintf(`{ $.version = %q }`, f.id))
-	if err != nil && ctx.Err() == nil {
-		f.blind = true
-		f.say("The function's log cannot be read, so its errors are not shown: %s", sentence(err.Error()))
-		return
-	}
-	lines = slices.DeleteFunc(lines, func(l line) bool {
-		return l.Event != rotation.EventStepDone && l.Event != rotation.EventStepFailed
-	})
+	lines := f.steps(ctx)
 	for _, l := range lines[min(f.done, len(lines)):] {
 		f.quiet = time.Now()
 		if l.Event == rotation.EventStepDone {
@@ -258,7 +285,9 @@ func (s *target) dropPending(ctx context.Context) error {
 		return refuse("panther-token rotate "+s.name, "AWSPENDING was not removed: it may protect a token. A rotation resumes it")
 	}
 	s.interrupted = "AWSPENDING may have been removed. Look at it with: panther-token status " + s.name
-	if err := s.store.DropPending(context.WithoutCancel(ctx), s.arn, p.pending.ID); err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestWrite)
+	defer cancel()
+	if err := s.store.DropPending(ctx, s.arn, p.pending.ID); err != nil {
 		return err
 	}
 	s.interrupted = "AWSPENDING was removed."

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -102,7 +103,7 @@ func (t *tool) report(ctx context.Context, secretID string) (*report, error) {
 		return nil, err
 	}
 	t.progress("Asking Panther about the tokens …", "")
-	r := &report{Secret: s.arn, Function: s.function.arn, Panther: s.issuer.Host(), LooseTokens: []tokenReport{}, Problems: []problemReport{}}
+	r := &report{Secret: s.arn, Function: s.function.arn, Panther: s.issuer.Host(), Versions: []versionReport{}, LooseTokens: []tokenReport{}, Problems: []problemReport{}}
 	problems, err := s.check(ctx)
 	if err != nil {
 		return nil, err
@@ -144,7 +145,7 @@ func (t *tool) report(ctx context.Context, secretID string) (*report, error) {
 func (s *target) check(ctx context.Context) ([]health.Problem, error) {
 	return health.Checker{
 		Store: s.store, Issuer: s.issuer, Expirer: s.issuer, Keys: s.keys,
-		FunctionARN: s.function.arn, PropagationTimeout: s.function.propagationTimeout,
+		FunctionARN: cmp.Or(s.function.arn, "FUNCTION"), PropagationTimeout: s.function.propagationTimeout,
 		Pause: s.pauses.ask,
 	}.Check(ctx, s.arn)
 }
@@ -188,7 +189,7 @@ func (t *tool) print(r *report) {
 	}
 	out("Secret    %s\nRotation  %s\nPanther   %s\n", r.Secret, state, r.Panther)
 	for _, v := range r.Versions {
-		labels := strings.Join(v.Labels, " ")
+		labels := plain(strings.Join(v.Labels, " "))
 		if labels == "" {
 			labels = "(no label)"
 		}
@@ -232,7 +233,9 @@ func (t *tool) describe(token tokenReport) string {
 	if token.Summary != "" {
 		s += " (" + token.Summary + ")"
 	}
-	s += named(token)
+	if token.Name != "" || token.ID != "" {
+		s += named(token)
+	}
 	if token.Expires != nil {
 		s += ", expires " + date(token.Expires)
 	}
