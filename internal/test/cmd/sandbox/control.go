@@ -95,6 +95,8 @@ func (c *control) help(address string) string {
 		fmt.Fprintf(&text, "%s%d  %-19s  %s\n", state, i+1, f.Name, f.Does)
 	}
 	fmt.Fprintf(&text, `
+A fault strikes whichever secret rotates next.
+
 curl -X POST   http://%[1]s/faults/NAME     switches a fault on, DELETE switches it off
 curl           http://%[1]s/tokens          lists Panther's tokens
 curl -X POST   http://%[1]s/tokens          makes a token and shows it
