@@ -237,6 +237,19 @@ func TestLooseTokensAreListed(t *testing.T) {
 	d.want(0, "", `A living token is in no slot ("first", id token-1)`, "status", name)
 }
 
+// TestATokenThatARotationAdoptsIsNotToBeDeleted: it may be the only living one.
+func TestATokenThatARotationAdoptsIsNotToBeDeleted(t *testing.T) {
+	d := open(t, 1)
+	d.put("PANTHER_SUCCESSOR", strings.Replace(d.value(), d.token(active), d.Panther.NewToken("successor"), 1))
+	d.on("token-dies")
+	got := d.want(1, "", "Next: panther-token rotate "+name, "status", name)
+	if strings.Contains(got.stdout, "delete") {
+		t.Error("it advises to delete the only living token")
+	}
+	d.want(0, "", "Rotated.", "rotate", name)
+	d.want(0, "", "Healthy.", "status", name)
+}
+
 // TestATestRotatesNothing.
 func TestATestRotatesNothing(t *testing.T) {
 	d := open(t, 2)
