@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -228,6 +230,28 @@ func TestALostAnswerIsNotAFailure(t *testing.T) {
 	if losing.Load() != nil {
 		t.Error("no answer was lost")
 	}
+}
+
+// withoutLogs is a client that may not read the log.
+type withoutLogs struct{}
+
+func (withoutLogs) Do(r *http.Request) (*http.Response, error) {
+	if !strings.HasPrefix(r.Header.Get("X-Amz-Target"), "Logs_") {
+		return http.DefaultClient.Do(r)
+	}
+	const denied = `{"__type": "AccessDeniedException", "message": "not authorized"}`
+	return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(denied)), Request: r}, nil
+}
+
+// TestADeniedLogIsNamed, and nothing is concluded from it.
+func TestADeniedLogIsNamed(t *testing.T) {
+	d := open(t, 2, noSeal)
+	failWith("answer-lost")(d)
+	d.http = withoutLogs{}
+	d.want(1, "", "log could not be read: FilterLogEvents failed: AccessDeniedException", "status", name)
+	d.want(2, d.Panther.NewToken("new")+"\n", "only the function's log says", "put", name, "--standby")
+	d.want(1, "", "log cannot be read, so its errors are not shown", "rotate", name, "--timeout", "100ms")
+	d.idle()
 }
 
 // TestLooseTokensAreListed so that they can be deleted in the console.
