@@ -57,6 +57,8 @@ type desk struct {
 	client   *secretsmanager.Client
 	identity string // the file with the recovery key
 
+	http aws.HTTPClient // of the tool, in place of the usual one
+
 	mu      sync.Mutex
 	written strings.Builder
 	wrote   []manager.Call
@@ -185,6 +187,7 @@ func (d *desk) runFrom(ctx context.Context, stdin io.Reader, env map[string]stri
 		awsConfig: func(context.Context, ...func(*config.LoadOptions) error) (aws.Config, error) {
 			cfg := d.aws()
 			cfg.AppID = "tool"
+			cfg.HTTPClient = d.http
 			cfg.ClientLogMode = aws.LogRequestWithBody | aws.LogResponseWithBody // which would show values
 			return cfg, nil
 		},

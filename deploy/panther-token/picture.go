@@ -231,6 +231,16 @@ func (p *picture) loose() (loose []*token) {
 	return loose
 }
 
+// deletable lists the living tokens that may be deleted in the console. While
+// AWSCURRENT lacks a working token there are none: a rotation may adopt one.
+func (p *picture) deletable() []*token {
+	if p.current == nil || p.pending != nil || len(p.current.tokens) == 0 ||
+		slices.ContainsFunc(p.current.tokens, func(t *token) bool { return t.answer != works }) {
+		return nil
+	}
+	return p.loose()
+}
+
 // onlyPending returns a token of an unfinished rotation that may live and that
 // AWSCURRENT does not hold, or nil. In doubt a token lives.
 func (p *picture) onlyPending() *token {

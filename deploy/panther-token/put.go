@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -79,7 +80,10 @@ func (s *target) mayPut(ctx context.Context, p *picture, standby bool) error {
 	// The standby is dead by design until the rotation ends. Once the function
 	// has found out that it is lost, a new one is the only way on.
 	failure, err := s.lastFailure(ctx, p.pending.ID)
-	if err == nil && failure != nil && len(p.pending.tokens) == 0 &&
+	if err != nil {
+		return fmt.Errorf("a rotation is not finished, and only the function's log says whether its standby is lost: %w", err)
+	}
+	if failure != nil && len(p.pending.tokens) == 0 &&
 		(failure.Kind == string(rotation.StandbyLost) || failure.Kind == string(rotation.StandbyRefused)) {
 		return nil
 	}

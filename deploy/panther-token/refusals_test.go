@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -230,11 +232,46 @@ func TestALostAnswerIsNotAFailure(t *testing.T) {
 	}
 }
 
+// withoutLogs is a client that may not read the log.
+type withoutLogs struct{}
+
+func (withoutLogs) Do(r *http.Request) (*http.Response, error) {
+	if !strings.HasPrefix(r.Header.Get("X-Amz-Target"), "Logs_") {
+		return http.DefaultClient.Do(r)
+	}
+	const denied = `{"__type": "AccessDeniedException", "message": "not authorized"}`
+	return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(denied)), Request: r}, nil
+}
+
+// TestADeniedLogIsNamed, and nothing is concluded from it.
+func TestADeniedLogIsNamed(t *testing.T) {
+	d := open(t, 2, noSeal)
+	failWith("answer-lost")(d)
+	d.http = withoutLogs{}
+	d.want(1, "", "log could not be read: FilterLogEvents failed: AccessDeniedException", "status", name)
+	d.want(2, d.Panther.NewToken("new")+"\n", "only the function's log says", "put", name, "--standby")
+	d.want(1, "", "log cannot be read, so its errors are not shown", "rotate", name, "--timeout", "100ms")
+	d.idle()
+}
+
 // TestLooseTokensAreListed so that they can be deleted in the console.
 func TestLooseTokensAreListed(t *testing.T) {
 	d := open(t, 1)
 	d.want(0, d.Panther.NewToken("new")+"\n", "Done.", "put", name)
 	d.want(0, "", `A living token is in no slot ("first", id token-1)`, "status", name)
+}
+
+// TestATokenThatARotationAdoptsIsNotToBeDeleted: it may be the only living one.
+func TestATokenThatARotationAdoptsIsNotToBeDeleted(t *testing.T) {
+	d := open(t, 1)
+	d.put("PANTHER_SUCCESSOR", strings.Replace(d.value(), d.token(active), d.Panther.NewToken("successor"), 1))
+	d.on("token-dies")
+	got := d.want(1, "", "Next: panther-token rotate "+name, "status", name)
+	if strings.Contains(got.stdout, "delete") {
+		t.Error("it advises to delete the only living token")
+	}
+	d.want(0, "", "Rotated.", "rotate", name)
+	d.want(0, "", "Healthy.", "status", name)
 }
 
 // TestATestRotatesNothing.

@@ -116,7 +116,7 @@ func (t *tool) report(ctx context.Context, secretID string) (*report, error) {
 	for _, v := range p.versions {
 		r.Versions = append(r.Versions, v.report())
 	}
-	for _, loose := range p.loose() {
+	for _, loose := range p.deletable() {
 		r.LooseTokens = append(r.LooseTokens, p.locate(loose))
 	}
 	var failure *line
