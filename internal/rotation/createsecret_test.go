@@ -296,3 +296,22 @@ func TestAnotherInvocationsTokenIsNotRotatedAgain(t *testing.T) {
 		a.mustHold("new", 3)
 	})
 }
+
+// TestWhatIsRotatedMustBeKnown: nothing is rotated if AWSCURRENT cannot be read,
+// or is not what the step began with.
+func TestWhatIsRotatedMustBeKnown(t *testing.T) {
+	inAccount(t, func(t *testing.T, a *account) {
+		a.fail = func(call string) error {
+			if call == "ReadCurrent" {
+				return errDown
+			}
+			return nil
+		}
+		a.mustFail(rotation.CreateSecret, rotation.StoreUnavailable, "cannot read the AWSCURRENT value: ")
+	})
+	inAccount(t, func(t *testing.T, a *account) {
+		a.add("other", token(7))
+		a.fail = once(a, "ReadCurrent", func() { a.moveCurrent("other") })
+		a.mustFail(rotation.CreateSecret, rotation.NotRotating, "moved while this step began")
+	})
+}

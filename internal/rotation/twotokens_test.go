@@ -370,7 +370,8 @@ func TestTheSuccessorOfADeadActiveTokenIsFound(t *testing.T) {
 			}
 		}},
 		"the active one needs some time": {living: []int{5}, kind: rotation.StandbyRefused, change: func(a *account) {
-			a.versions["old"].created = time.Now()
+			a.versions["old"].created = time.Now().Add(-20 * time.Second)
+			a.versions["other"].created = time.Now().Add(-10 * time.Second)
 			a.after(time.Minute, func() { a.living[token(1)] = true })
 		}},
 	} {
