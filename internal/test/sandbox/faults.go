@@ -317,7 +317,7 @@ func (s *Sandbox) DeleteToken(ctx context.Context, which string) (id string, err
 			return "", errors.New("the secret " + SecretName + " has one token, and no standby")
 		}
 		if id = s.Panther.ID(tokens[place-1]); id == "" {
-			return "", fmt.Errorf("Panther does not know the %s token of the secret %s", which, SecretName)
+			return "", fmt.Errorf("the %s token of the secret %s is unknown to Panther", which, SecretName)
 		}
 	}
 	if !s.Panther.Delete(id) {
