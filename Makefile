@@ -12,12 +12,12 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The flags of the function, so that Go compiles each package once for all commands.
-FLAGS := -trimpath -buildvcs=false -tags lambda.norpc
+FLAGS := -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w'
 
 # The first time, Go compiles for a minute or two: -v shows each package.
 define compile
 	$(if $(wildcard build/$(1)),,@echo "Compiling, which takes a minute or two the first time:")
-	@CGO_ENABLED=0 go build $(if $(wildcard build/$(1)),,-v) $(FLAGS) -ldflags '-s -w' -o build/$(1) $(2)
+	@CGO_ENABLED=0 go build $(if $(wildcard build/$(1)),,-v) $(FLAGS) -o build/$(1) $(2)
 endef
 
 demo: ## Rotate a token in the sandbox and show each step
@@ -40,13 +40,14 @@ RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && [ "$$(go env GOHOSTA
 # The simulation's runs have no goroutines of their own to race, and are many.
 SIMULATION := ./internal/test/simulation
 
-# -p 4, because the end-to-end tests mostly wait. -count=1, because they build
+# -p 6, and the simulation at the same time, because the end-to-end tests mostly wait. -count=1, because they build
 # the function, which the cache does not see.
 test: ## Run all tests
 	@echo "Race detector: $(if $(RACE),on$(comma) except for $(SIMULATION),OFF: no C compiler). The first time, Go compiles for some minutes:"
 	@go build -v ./... && go vet ./... $(if $(RACE),&& CGO_ENABLED=1 go build -v $(RACE) ./...)
-	packages=$$(go list ./... | grep -v /simulation$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -p 4 $(RACE) $$packages
-	cd $(SIMULATION) && go test
+	(cd $(SIMULATION) && go test) & \
+	packages=$$(go list ./... | grep -v /simulation$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -p 6 $(RACE) $$packages; \
+	status=$$?; wait $$! && exit $$status
 
 explore: ## Try every pair of faults, and walk at random for WALK (1m), from SEED if given
 	cd $(SIMULATION) && go test -run TestRandomWalk -walk=$(or $(WALK),1m) -seed=$(or $(SEED),0) -timeout=0
@@ -73,7 +74,7 @@ bench: ## Compare the function with baselines; fail if a target is missed
 
 BUILT = build
 build: ## Build build/bootstrap for ARCH (arm64 or amd64)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build $(FLAGS) -ldflags '-s -w' -o '$(BUILT)/bootstrap' ./function
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build $(FLAGS) -o '$(BUILT)/bootstrap' ./function
 
 # sam build runs this by way of deploy/sam, which sets ARCH.
 build-Function: BUILT = $(ARTIFACTS_DIR)

@@ -79,7 +79,7 @@ func (s *target) mayRotate(ctx context.Context, d *sdk.DescribeSecretOutput, tes
 func (s *target) rotate(ctx context.Context, before *sdk.DescribeSecretOutput, test bool, timeout time.Duration) error {
 	const clocksDiffer = 10 * time.Minute
 	started := time.Now()
-	f := &following{target: s, id: pendingID(before), test: test, started: started, since: started.Add(-clocksDiffer), quiet: started}
+	f := &following{target: s, id: pendingID(before), test: test, before: before, started: started, since: started.Add(-clocksDiffer), quiet: started}
 	f.skipSteps(ctx)
 	id, err := smithyrand.NewUUID(smithyrand.Reader).GetUUID()
 	if err != nil {
@@ -138,6 +138,8 @@ type following struct {
 	done    int       // lines of the log that were shown
 	passed  bool      // a step succeeded
 	failed  *line
+	before  *sdk.DescribeSecretOutput
+	moved   time.Time // when AWSCURRENT was first seen on the version
 	stage   string
 	blind   bool // the log cannot be read
 }
@@ -159,6 +161,8 @@ func (f *following) look(ctx context.Context) (ended bool, err error) {
 	labels := d.VersionIdsToStages[f.id]
 	elapsed := time.Since(f.started).Round(time.Second)
 	switch {
+	case slices.Contains(labels, rotation.LabelCurrent) && f.isSettling(d):
+		return false, nil
 	case slices.Contains(labels, rotation.LabelCurrent):
 		f.say("%s The new token is AWSCURRENT, after %s.", f.good("Rotated."), elapsed)
 		return true, nil
@@ -194,6 +198,16 @@ func (f *following) steps(ctx context.Context) []line {
 	return slices.DeleteFunc(lines, func(l line) bool {
 		return l.Event != rotation.EventStepDone && l.Event != rotation.EventStepFailed
 	})
+}
+
+// isSettling reports whether the label has moved, but Secrets Manager has not
+// noted the end of the rotation yet. That takes a moment.
+func (f *following) isSettling(d *sdk.DescribeSecretOutput) bool {
+	const longest = 10 * time.Second
+	if f.moved.IsZero() {
+		f.moved = time.Now()
+	}
+	return aws.ToTime(d.LastRotatedDate).Equal(aws.ToTime(f.before.LastRotatedDate)) && time.Since(f.moved) < longest
 }
 
 // readSteps shows what is new in the function's log.

@@ -16,7 +16,7 @@ func TestBuildFlagsAreThoseOfTheMakefile(t *testing.T) {
 		t.Fatal(err)
 	}
 	flags := strings.Replace(strings.Join(buildFlags, " "), "-s -w", "'-s -w'", 1)
-	if !strings.Contains(string(makefile), "go build "+flags+" -o '$(BUILT)/bootstrap' ./function") {
+	if !strings.Contains(string(makefile), "\nFLAGS := "+flags+"\n") || !strings.Contains(string(makefile), "go build $(FLAGS) -o '$(BUILT)/bootstrap' ./function\n") {
 		t.Errorf("make build does not build with %s", flags)
 	}
 }

@@ -58,8 +58,8 @@ func TestBuildsAsMakeDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := strings.NewReplacer("-ldflags -s -w", "-ldflags '-s -w'").Replace("go build " + strings.Join(buildFlags, " "))
-	if !strings.Contains(string(makefile), want+" -o '$(BUILT)/bootstrap' ./function") {
+	want := strings.NewReplacer("-ldflags -s -w", "-ldflags '-s -w'").Replace(strings.Join(buildFlags, " "))
+	if !strings.Contains(string(makefile), "\nFLAGS := "+want+"\n") || !strings.Contains(string(makefile), "go build $(FLAGS) -o '$(BUILT)/bootstrap' ./function\n") {
 		t.Errorf("make build does not say: %s", want)
 	}
 }
