@@ -45,7 +45,7 @@ SIMULATION := ./internal/test/simulation
 test: ## Run all tests
 	@echo "Race detector: $(if $(RACE),on$(comma) except for $(SIMULATION),OFF: no C compiler). The first time, Go compiles for some minutes:"
 	@go build -v ./... && go vet ./... $(if $(RACE),&& CGO_ENABLED=1 go build -v $(RACE) ./...)
-	(cd $(SIMULATION) && go test) & \
+	(cd $(SIMULATION) && nice go test) & \
 	packages=$$(go list ./... | grep -v /simulation$$) && $(if $(RACE),CGO_ENABLED=1 )go test -count=1 -p 6 $(RACE) $$packages; \
 	status=$$?; wait $$! && exit $$status
 
