@@ -310,7 +310,7 @@ func (x *exchange) outOfTime() *Error {
 }
 
 // refused decides what a refusal means that is final. Of two tokens, the
-// active one reports whether readers are affected.
+// active one shows whether readers are affected.
 func (x *exchange) refused(ctx context.Context, versions lineage) (*AnswerError, error) {
 	if err := x.checkUnchanged(ctx); err != nil {
 		return nil, err
